@@ -1,0 +1,1 @@
+//! What every backend has to do, as a function that returns each violation.

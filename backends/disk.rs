@@ -1,0 +1,1 @@
+//! The host's disk, confined beneath one directory by the kernel.

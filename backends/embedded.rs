@@ -1,0 +1,1 @@
+//! Assets embedded in the binary by `rust-embed`.

@@ -1,0 +1,50 @@
+//! A virtual file system with pluggable backends.
+//!
+//! Three object-safe traits make a backend: a [`FileSystem`] gives its root [`Dir`]; a `Dir` opens, lists
+//! and stats what lies beneath it; a [`File`] reads and writes at an offset. All of them are
+//! `Send + Sync` and take `&self`. A handle is the object, never its path: it stays what it was when the
+//! path is renamed or removed, as POSIX has it.
+//!
+//! Every mutator has a default that answers [`Error::ReadOnly`], so a read-only backend implements
+//! five methods of `Dir` and two of `File`, and nothing else.
+//!
+//! | backend | feature | writes |
+//! |---|---|---|
+//! | [`disk`] | `disk` | yes, or read-only |
+//! | [`memory`] | `memory` | yes |
+//! | [`embedded`] | `embedded` | no |
+//! | [`zip`] | `zip` | no |
+//! | [`overlay`] | `overlay` | into its upper layer |
+//! | [`mounts`], [`subtree`] | always there | as what they hold |
+//! | [`readonly`] | always there | no |
+//!
+//! [`conformance`] (feature of its name) checks a backend, ours or yours, and returns every violation.
+//!
+//! Without features the package holds the traits and the combinators and depends on `bytes` alone.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "disk")]
+pub mod disk;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod mounts;
+#[cfg(feature = "overlay")]
+pub mod overlay;
+pub mod readonly;
+pub mod subtree;
+#[cfg(feature = "zip")]
+pub mod zip;
+
+mod error;
+mod metadata;
+mod path;
+mod traits;
+
+pub use bytes::Bytes;
+pub use error::{Error, Result};
+pub use metadata::{DirEntry, FileType, Listing, Metadata, SetTime, SetTimes, Timestamp};
+pub use path::{NAME_MAX, PATH_MAX, Path};
+pub use traits::{Access, Create, Dir, File, FileSystem, Follow, Node, OpenOptions};

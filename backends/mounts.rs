@@ -1,0 +1,1 @@
+//! Several file systems, or single files, at paths of one tree.

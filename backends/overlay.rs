@@ -1,0 +1,1 @@
+//! A writable layer over read-only ones, with copy-up.
