@@ -1,0 +1,73 @@
+//! The compiler: validated functions in, position-independent machine code out, in one pass.
+//!
+//! It knows nothing of stores, files or WASI; [`abi`] is all that it shares with the runtime.
+
+pub mod abi;
+mod env;
+
+pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
+
+use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};
+
+/// A module's code. Offsets are into `text`, which runs at any address.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// Machine code, with the tables of `br_table` and the constants between it; only ever read and executed.
+    pub text: Vec<u8>,
+    /// The defined functions, in order of index and of address.
+    pub functions: Vec<FunctionCode>,
+    /// By type index: where an [`abi::EntryStub`] for functions of the type begins, if one of them is escaping.
+    pub entry_stubs: Vec<Option<u32>>,
+    /// By type index: the [`abi::FuncRef::entry`] of functions of the type, if one of them is escaping.
+    pub adapters: Vec<Option<u32>>,
+    /// Where a trap continues, with the stack pointer set to [`abi::Activation::stack_pointer`].
+    pub trap_exit: u32,
+}
+
+/// Where a function is. The stack pointer of its caller, at any instruction that can trap or call, is
+/// `frame + 8` above its own on x86_64: there the return address lies just below it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FunctionCode {
+    /// Its first byte: where calls of its instance enter it.
+    pub start: u32,
+    /// Past its last.
+    pub end: u32,
+    /// Bytes between the stack pointer of its body and its return address; 0 applies instead where the trap
+    /// is [`abi::TrapCode::StackOverflow`].
+    pub frame: u32,
+}
+
+/// Why a module was not compiled.
+#[derive(Clone, Debug)]
+pub enum CompileError {
+    /// A function is not valid.
+    Invalid(BinaryReaderError),
+    /// A limit of the compiler: the function, and what about it.
+    Limit(u32, &'static str),
+}
+
+/// A function to compile: what validates it, and its body.
+pub type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
+
+/// Compiles all functions of a module, on up to `threads` threads.
+///
+/// # Errors
+/// The first function, by index, that is not valid or exceeds a limit.
+pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
+    _ = (env, functions, threads);
+    Err(CompileError::Limit(0, "the compiler is on its way"))
+}
+
+/// The [`abi::FuncRef::entry`] of host functions that take their parameters as an array: code that gathers them,
+/// calls `function(callee, caller, values)` and spreads the results, where `function` is the pointer that
+/// [`abi::FuncRef::context`] points to, an [`HostArrayCall`].
+#[must_use]
+pub fn host_stub(signature: &Signature) -> Vec<u8> {
+    _ = signature;
+    Vec::new()
+}
+
+/// A host function that takes its parameters as an array of 16-byte values and leaves its results there.
+/// Only [`abi::Returned::status`] of what it gives counts.
+pub type HostArrayCall =
+    unsafe extern "C" fn(*const abi::FuncRef, *mut abi::Context, *mut abi::Global) -> abi::Returned;
