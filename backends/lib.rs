@@ -20,6 +20,8 @@
 //!
 //! [`conformance`] (feature of its name) checks a backend, ours or yours, and returns every violation.
 //!
+//! [`resolve`] walks paths over any tree that lives in memory, as POSIX has it, for backends that have no kernel to do it.
+//!
 //! Without features the package holds the traits and the combinators and depends on `bytes` alone.
 
 #[cfg(feature = "conformance")]
@@ -34,6 +36,7 @@ pub mod mounts;
 #[cfg(feature = "overlay")]
 pub mod overlay;
 pub mod readonly;
+pub mod resolve;
 pub mod subtree;
 #[cfg(feature = "zip")]
 pub mod zip;

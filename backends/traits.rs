@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
-use crate::{Bytes, Error, Listing, Metadata, Path, Result, SetTimes};
+use crate::{Bytes, Error, FileType, Listing, Metadata, Path, Result, SetTimes};
 
 /// A file system: something with a root directory.
 pub trait FileSystem: Send + Sync {
@@ -49,7 +49,8 @@ pub enum Create {
 /// enough for metadata and, for a directory, for lookups beneath it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// What the file is opened for. A directory opened with `write` is [`Error::IsDirectory`].
+    /// What the file is opened for. A directory opened with `write` is [`Error::IsDirectory`], and so is one
+    /// opened with a `create` that is not `No`.
     pub access: Access,
     /// Whether it is made.
     pub create: Create,
@@ -91,7 +92,46 @@ impl OpenOptions {
     /// file system refuses.
     #[must_use]
     pub const fn mutates(&self) -> bool {
-        self.access.write || self.truncate || !matches!(self.create, Create::No)
+        self.access.write || self.truncate || self.creates()
+    }
+
+    /// Whether opening makes what is missing.
+    #[must_use]
+    pub const fn creates(&self) -> bool {
+        !matches!(self.create, Create::No)
+    }
+
+    /// Whether a link in the last place leads on: [`Create::New`] never goes through one.
+    #[must_use]
+    pub const fn follow_last(&self) -> Follow {
+        if matches!(self.create, Create::New) { Follow::No } else { self.follow }
+    }
+
+    /// Checks that the options go together. Each backend asks this first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub const fn validate(&self) -> Result<()> {
+        if self.truncate && !self.access.write || self.directory && self.creates() {
+            return Err(Error::Invalid);
+        }
+        Ok(())
+    }
+
+    /// Checks whether what is there already, of this kind (that of a link where it was not followed), may be opened
+    /// so; answers as Linux does and in its order. Whether the file system can be written at all comes after this.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::IsDirectory`], [`Error::NotDirectory`], [`Error::Loop`].
+    pub const fn admit(&self, kind: FileType) -> Result<()> {
+        match kind {
+            _ if matches!(self.create, Create::New) => Err(Error::Exists),
+            FileType::Directory if self.creates() || self.access.write => Err(Error::IsDirectory),
+            FileType::Directory => Ok(()),
+            _ if self.directory => Err(Error::NotDirectory),
+            FileType::Symlink => Err(Error::Loop),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -172,9 +212,9 @@ pub trait Dir: Send + Sync {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Exists`], [`Error::IsDirectory`], [`Error::NotDirectory`], [`Error::Loop`],
-    /// [`Error::Access`], [`Error::TooManyFiles`], [`Error::NoSpace`], [`Error::Quota`], and [`Error::ReadOnly`]
-    /// whenever [`OpenOptions::mutates`] on a file system without writing and the file is there (creating
-    /// a missing one is `ReadOnly` too).
+    /// [`Error::Access`], [`Error::TooManyFiles`], [`Error::NoSpace`], [`Error::Quota`], and on a file system without writing
+    /// [`Error::ReadOnly`] for opening a file that is there for writing, and for making one that is not.
+    /// Creating with a slash after the name is [`Error::IsDirectory`].
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Node>;
 
     /// Metadata of what `path` leads to (`fstatat`).
