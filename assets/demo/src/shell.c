@@ -32,6 +32,13 @@ static int echo;
 
 /* ---- errors and memory ---- */
 
+/* Rolls back what is open, so that no lock and no journal stay behind. */
+static void close_database(void) {
+  sqlite3_stmt *statement;
+  while ((statement = sqlite3_next_stmt(db, NULL))) sqlite3_finalize(statement);
+  sqlite3_close(db);
+}
+
 static _Noreturn void fail(const char *format, ...) {
   va_list args;
   va_start(args, format);
@@ -40,6 +47,7 @@ static _Noreturn void fail(const char *format, ...) {
   vfprintf(stderr, format, args);
   fputc('\n', stderr);
   va_end(args);
+  if (db) close_database();
   exit(1);
 }
 
@@ -219,7 +227,7 @@ static void list(const char *path) {
   struct dirent **entry;
   if (lstat(path, &st)) fail("%s: %s", path, strerror(errno));
   if (S_ISREG(st.st_mode)) printf("%9lld  %s\n", (long long)st.st_size, path);
-  else printf("%9s  %s/\n", "", path);
+  else printf("%9s  %s%s\n", "", path, S_ISDIR(st.st_mode) ? "/" : "");
   if (!S_ISDIR(st.st_mode)) return;
   int entries = scandir(path, &entry, not_dots, by_name);
   if (entries < 0) fail("%s: %s", path, strerror(errno));
