@@ -1,0 +1,133 @@
+use super::*;
+use crate::conformance::{Capabilities, check};
+use crate::{Dir, Follow};
+
+fn path(text: &str) -> &Path {
+    Path::new(text.as_bytes()).unwrap()
+}
+
+fn put(root: &dyn Dir, name: &str, bytes: &[u8]) -> Result<usize> {
+    root.open(path(name), OpenOptions::write())?.file()?.write_at(bytes, 0)
+}
+
+#[test]
+fn conforms() {
+    assert_eq!(check(&Memory::new(), Capabilities::ALL), []);
+}
+
+#[test]
+fn bytes_are_counted_and_given_back() {
+    let files = Memory::with_limits(Limits { bytes: 200_000, inodes: 10 });
+    let root = files.root().unwrap();
+    assert_eq!(put(&*root, "a", &[1; 150_000]), Ok(150_000));
+    assert_eq!(put(&*root, "b", &[1; 100_000]), Err(Error::NoSpace));
+    assert_eq!(put(&*root, "b", &[1; 50_000]), Ok(50_000));
+    assert_eq!(files.used(), Used { bytes: 200_000, inodes: 2 });
+    assert_eq!(root.symlink(b"x", path("link")), Err(Error::NoSpace));
+    let file = root.open(path("a"), OpenOptions::write()).unwrap().file().unwrap();
+    file.set_len(70_000).unwrap();
+    assert_eq!(files.used().bytes, 120_000);
+    root.unlink(path("a")).unwrap();
+    assert!(files.used().bytes > 50_000);
+    drop(file);
+    assert_eq!(files.used(), Used { bytes: 50_000, inodes: 1 });
+}
+
+#[test]
+fn a_write_over_the_quota_is_short_and_then_refused() {
+    let files = Memory::with_limits(Limits { bytes: 100_000, inodes: 2 });
+    let root = files.root().unwrap();
+    let file = root.open(path("a"), OpenOptions::write()).unwrap().file().unwrap();
+    assert_eq!(file.write_at(&[1; 200_000], 0), Ok(65_536));
+    assert_eq!(file.write_at(&[1; 200_000], 65_536), Err(Error::NoSpace));
+    assert_eq!(file.write_at(&[1; 34_464], 65_536), Ok(34_464));
+    assert_eq!(file.allocate(0, 1 << 50), Err(Error::NoSpace));
+    assert_eq!(file.metadata().unwrap().size, 100_000);
+    file.set_len(0).unwrap();
+    assert_eq!(files.used().bytes, 0);
+    file.set_len(1 << 50).unwrap();
+    assert_eq!(file.read_all(), Err(Error::TooLarge));
+    assert_eq!(files.used().bytes, 0);
+}
+
+#[test]
+fn shared_bytes_are_shared_until_the_next_write() {
+    let files = Memory::new();
+    let asset = Bytes::from_static(b"an asset of the binary");
+    files.insert(path("deep/er/asset"), asset.clone()).unwrap();
+    assert_eq!(files.insert(path("deep/er/asset"), asset.clone()), Err(Error::Exists));
+    let root = files.root().unwrap();
+    let file = root.open(path("deep/er/asset"), OpenOptions::write()).unwrap().file().unwrap();
+    assert_eq!(file.read_all().unwrap().as_ptr(), asset.as_ptr());
+    file.write_at(b"AN", 0).unwrap();
+    assert_eq!(asset, "an asset of the binary");
+    let joined = file.read_all().unwrap();
+    assert_eq!(joined, "AN asset of the binary");
+    assert_eq!(file.read_all().unwrap().as_ptr(), joined.as_ptr());
+    file.set_len(0).unwrap();
+    assert_eq!((joined.len(), files.used().bytes), (22, 0));
+}
+
+#[test]
+fn a_removed_directory_keeps_its_place_while_it_is_open() {
+    let files = Memory::new();
+    let root = files.root().unwrap();
+    for round in 0..3 {
+        root.create_dir(path("d")).unwrap();
+        let held = root.open(path("d"), OpenOptions::directory()).unwrap().dir().unwrap();
+        let again = held.open(path("."), OpenOptions::directory()).unwrap();
+        root.remove_dir(path("d")).unwrap();
+        root.create_dir(path("e")).unwrap();
+        put(&*root, "e/x", b"").unwrap();
+        assert_eq!(held.list().unwrap().len(), 0, "round {round}");
+        assert_eq!(held.metadata().unwrap().links, 0);
+        drop((held, again));
+        root.unlink(path("e/x")).unwrap();
+        root.remove_dir(path("e")).unwrap();
+    }
+    assert_eq!(files.used().inodes, 0);
+}
+
+#[test]
+fn other_file_systems_are_other_devices() {
+    let (a, b) = (Memory::new().root().unwrap(), Memory::new().root().unwrap());
+    put(&*a, "x", b"").unwrap();
+    assert_eq!(a.rename(path("x"), &*b, path("x")), Err(Error::CrossDevice));
+    assert_eq!(a.link(path("x"), Follow::No, &*b, path("x")), Err(Error::CrossDevice));
+    assert_ne!(a.metadata().unwrap().device, b.metadata().unwrap().device);
+}
+
+#[test]
+fn listings_are_kept_until_the_names_change() {
+    let root = Memory::new().root().unwrap();
+    put(&*root, "b", b"").unwrap();
+    put(&*root, "a", b"").unwrap();
+    let first = root.list().unwrap();
+    assert!(Arc::ptr_eq(&first, &root.list().unwrap()));
+    put(&*root, "a", b"contents do not matter").unwrap();
+    assert!(Arc::ptr_eq(&first, &root.list().unwrap()));
+    root.rename(path("a"), &*root, path("c")).unwrap();
+    let names: Vec<_> = root.list().unwrap().iter().map(|entry| entry.name.clone()).collect();
+    assert_eq!(names, [b"b"[..].into(), b"c"[..].into()]);
+}
+
+#[test]
+fn inodes_are_counted() {
+    let files = Memory::with_limits(Limits { bytes: 100, inodes: 3 });
+    let root = files.root().unwrap();
+    put(&*root, "a", b"").unwrap();
+    root.link(path("a"), Follow::No, &*root, path("b")).unwrap();
+    root.create_dir(path("d")).unwrap();
+    assert_eq!(root.create_dir(path("e")), Err(Error::NoSpace));
+    assert_eq!(root.link(path("a"), Follow::No, &*root, path("c")), Err(Error::NoSpace));
+    assert_eq!(root.symlink(b"x", path("c")), Err(Error::NoSpace));
+    assert_eq!(put(&*root, "c", b""), Err(Error::NoSpace));
+    root.unlink(path("a")).unwrap();
+    assert_eq!(files.used().inodes, 2);
+    let held = root.open(path("b"), OpenOptions::read()).unwrap();
+    root.unlink(path("b")).unwrap();
+    assert_eq!(files.used().inodes, 2);
+    drop(held);
+    root.remove_dir(path("d")).unwrap();
+    assert_eq!(files.used(), Used { bytes: 0, inodes: 0 });
+}
