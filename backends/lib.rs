@@ -42,6 +42,12 @@ pub mod subtree;
 pub mod zip;
 
 mod error;
+#[cfg(any(feature = "embedded", feature = "zip"))]
+#[cfg_attr(
+    not(feature = "zip"),
+    allow(dead_code, unused_imports, reason = "links and listed directories are archives'")
+)]
+mod index;
 mod metadata;
 mod path;
 mod traits;

@@ -1,1 +1,171 @@
 //! Zip archives, read in place.
+//!
+//! [`Zip`] mounts an archive read-only without unpacking it. Opening reads the central directory once and checks it
+//! entry by entry ([`ZipError`] says what is refused and names the entry); after that no lookup, listing or
+//! stat touches the archive again, and no read takes a lock once its handle has read before.
+//!
+//! - **Stored entries** are slices of the archive: reading copies once, into the caller's buffer, and
+//!   [`File::read_all`](crate::File::read_all) not at all. Their checksum is verified on the first read, unless the archive is
+//!   [trusted](Options::trusted).
+//! - **Deflated entries** are inflated once, checksum included, into a cache that all threads share and whose
+//!   [budget](Options::cache) bounds what is kept inflated, handles included. Who asks for an entry while another inflates it
+//!   waits for that. Entries are given up in the order of a clock (those read since the last round are passed over).
+//! - **Entries for which the budget has no room** are not kept: the first read passes over the whole entry to verify it and keeps the
+//!   decoder's state every 960 KiB, and every read after that starts from the nearest state, which costs
+//!   less than 1 MiB beyond what is returned (and nothing where it goes on from an earlier read).
+//!   States take 43 KiB each and count towards the budget; the entries (of 5 GiB and more with the
+//!   default budget) whose states would outgrow it have them further apart.
+//!
+//! # What an archive means
+//!
+//! The central directory alone says what there is, and each local header has to agree with it. Of entries with one name the last
+//! counts. Directories that are only implied are made up, with mode 755 and the time of the first entry in them. Unix modes and
+//! symbolic links are kept (without set-id and sticky bits); a link leads where it says within the mount, and as everywhere
+//! nowhere else. Names are bytes: as stored if they are UTF-8 or were written on Unix, else converted from code page 437. Times
+//! are those of the extended timestamp or NTFS fields, else the DOS time taken as UTC.
+//! Before the archive there may be anything (a program, say), and a comment after it.
+//!
+//! # Whose code does what
+//!
+//! The `zip` crate finds and decodes the central directory with its zip64 and extra fields. It hands out entries through `&mut` readers that
+//! inflate from the start, so the reads are ours: `flate2` inflates whole entries (zlib-rs, the fastest there is), and
+//! `miniz_oxide` those too large to keep, because its decoder can be cloned in the middle of a block, where
+//! zlib's only restarts between blocks, and a hostile block has no end. The crate checks local headers only for archives without
+//! duplicates and names no entry, so that check is ours too.
+//!
+//! # Mapped archives
+//!
+//! [`Zip::open`] maps the file. Whoever shortens the file while it is mapped makes reads of the lost pages fault, which kills the process;
+//! give [`Zip::from_bytes`] a copy where the file may not be left alone.
+
+use std::path::Path as HostPath;
+use std::sync::Arc;
+
+use crate::index::{Attributes, Builder, Index, IndexDir, ROOT};
+use crate::{Bytes, Dir, FileSystem, Result};
+
+mod cache;
+mod central;
+mod error;
+mod file;
+mod inflate;
+mod local;
+mod mapping;
+mod pieces;
+#[cfg(test)]
+mod tests;
+mod times;
+
+pub use error::{Problem, ZipError};
+
+use cache::Cache;
+use file::Archive;
+
+/// How an archive is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    trusted: bool,
+    cache: u64,
+    expansion: u64,
+    entries: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { trusted: false, cache: 256 << 20, expansion: 64 << 30, entries: 1 << 20 }
+    }
+}
+
+impl Options {
+    /// Nothing trusted, 256 MiB of cache, an expansion up to 64 GiB and 1,048,576 entries.
+    #[must_use]
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// Whether checksums of stored entries are taken for granted: for archives that are part of the program.
+    #[must_use]
+    pub fn trusted(self, trusted: bool) -> Options {
+        Options { trusted, ..self }
+    }
+
+    /// How many bytes of inflated entries are kept.
+    #[must_use]
+    pub fn cache(self, bytes: u64) -> Options {
+        Options { cache: bytes, ..self }
+    }
+
+    /// How many bytes the compressed entries may come to when they are inflated, all together.
+    #[must_use]
+    pub fn expansion(self, bytes: u64) -> Options {
+        Options { expansion: bytes, ..self }
+    }
+
+    /// How many files, directories and links there may be, implied directories among them.
+    #[must_use]
+    pub fn entries(self, count: usize) -> Options {
+        Options { entries: count, ..self }
+    }
+}
+
+/// An archive as a read-only file system. Cheap to clone.
+#[derive(Clone)]
+pub struct Zip {
+    index: Arc<Index<Archive>>,
+}
+
+impl Zip {
+    /// Opens the archive in the file at `path`, which is mapped (see the [module](self)).
+    ///
+    /// # Errors
+    /// [`ZipError`].
+    pub fn open(path: impl AsRef<HostPath>, options: &Options) -> Result<Zip, ZipError> {
+        Zip::from_file(&std::fs::File::open(path)?, options)
+    }
+
+    /// Opens the archive at the end of `file`, which is mapped (see the [module](self)).
+    ///
+    /// # Errors
+    /// [`ZipError`].
+    pub fn from_file(file: &std::fs::File, options: &Options) -> Result<Zip, ZipError> {
+        Zip::from_bytes(mapping::map(file)?, options)
+    }
+
+    /// Opens the archive at the end of `bytes`.
+    ///
+    /// # Errors
+    /// [`ZipError`].
+    pub fn from_bytes(bytes: Bytes, options: &Options) -> Result<Zip, ZipError> {
+        let members = central::read(&bytes, options)?;
+        let mut builder = Builder::new(Attributes { mode: 0o755, modified: 0 }, options.entries);
+        let archive = Archive::new(bytes, Arc::new(Cache::new(options.cache)), options.trusted);
+        for found in members {
+            archive.take_in(&mut builder, found)?;
+        }
+        Ok(Zip { index: Arc::new(builder.build(archive)) })
+    }
+
+    /// Files, directories and links, those that are only implied among them.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.index.len()
+    }
+
+    /// How many bytes of inflated entries are kept now, by the cache or by handles.
+    #[must_use]
+    pub fn cached(&self) -> u64 {
+        self.index.source().cached()
+    }
+}
+
+impl FileSystem for Zip {
+    fn root(&self) -> Result<Arc<dyn Dir>> {
+        Ok(Arc::new(IndexDir::new(Arc::clone(&self.index), ROOT)))
+    }
+}
+
+impl std::fmt::Debug for Zip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Zip").field("entries", &self.entries()).finish_non_exhaustive()
+    }
+}
