@@ -156,6 +156,48 @@ mod tests {
         }
     }
 
+    /// The standard tree, as far as a folder of files can show it.
+    #[cfg(feature = "conformance")]
+    mod conforming {
+        use super::*;
+        use crate::conformance::tree::{Item, items};
+        use crate::conformance::{Capabilities, check};
+
+        const CAPABILITIES: Capabilities = Capabilities {
+            hard_links: false,
+            symlinks: false,
+            empty_dirs: false,
+            non_utf8_names: false,
+            ..Capabilities::READ_ONLY
+        };
+
+        struct StandardTree;
+
+        fn files() -> impl Iterator<Item = (String, Vec<u8>)> {
+            items(CAPABILITIES).into_iter().filter_map(|(name, item)| match item {
+                Item::File(contents) => Some((String::from_utf8(name.into_owned()).unwrap(), contents)),
+                _ => None,
+            })
+        }
+
+        impl RustEmbed for StandardTree {
+            fn get(name: &str) -> Option<rust_embed::EmbeddedFile> {
+                let mut file = Sources::get("dir.rs")?;
+                file.data = Cow::Borrowed(files().find(|file| file.0 == name)?.1.leak());
+                Some(file)
+            }
+
+            fn iter() -> impl Iterator<Item = Cow<'static, str>> + 'static {
+                files().map(|file| Cow::Owned(file.0))
+            }
+        }
+
+        #[test]
+        fn the_standard_tree() {
+            assert_eq!(check(&Embedded::new::<StandardTree>().unwrap(), CAPABILITIES), []);
+        }
+    }
+
     #[test]
     fn implied_directories_and_no_copies() {
         let root = Embedded::new::<ByHand>().unwrap().root().unwrap();

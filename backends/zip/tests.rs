@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::{Error, File, FileType, Follow, OpenOptions, Path};
 
+#[cfg(feature = "conformance")]
+mod conforming;
 mod craft;
 mod hostile;
 mod large;

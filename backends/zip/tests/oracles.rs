@@ -9,7 +9,7 @@ use super::*;
 use crate::Dir;
 
 /// Packs the folder that it runs in into the archive of its second argument, by the method of its first.
-const PYTHON: &str = "
+pub(super) const PYTHON: &str = "
 import os, stat, sys, zipfile
 method, target = int(sys.argv[1]), sys.argv[2]
 with zipfile.ZipFile(target, 'w', method) as archive:
@@ -42,7 +42,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Runs a program in `folder`; false, and said aloud, if it is not there.
-fn made(folder: &HostPath, program: &str, arguments: &[&str]) -> bool {
+pub(super) fn made(folder: &HostPath, program: &str, arguments: &[&str]) -> bool {
     match Command::new(program).args(arguments).current_dir(folder).output() {
         Ok(output) => {
             assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
