@@ -3,3 +3,4 @@
 #[cfg(feature = "bundle")]
 pub mod bundle;
 pub mod jit;
+pub mod wasi;

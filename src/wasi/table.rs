@@ -1,0 +1,229 @@
+//! The table of descriptors: numbers that stand for handles.
+
+use std::sync::Arc;
+
+use kitbag_fs::{Dir, File, FileType, Listing};
+
+use super::Errno;
+use super::stream::Stream;
+use super::types::{FdFlags, Rights};
+
+/// An open descriptor.
+pub(crate) struct Descriptor {
+    pub(crate) handle: Handle,
+    pub(crate) flags: FdFlags,
+    /// What it may be used for.
+    pub(crate) rights: Rights,
+    /// What may be granted to descriptors that are opened through it.
+    pub(crate) inheriting: Rights,
+}
+
+/// What a descriptor stands for.
+pub(crate) enum Handle {
+    File(OpenFile),
+    Dir(OpenDir),
+    Stream(Arc<dyn Stream>),
+}
+
+/// A file and the position in it.
+pub(crate) struct OpenFile {
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) offset: u64,
+    /// Asked once, and only by what needs it: an open object does not change its kind.
+    kind: Option<FileType>,
+}
+
+/// A directory, and its listing while it is read.
+pub(crate) struct OpenDir {
+    pub(crate) dir: Arc<dyn Dir>,
+    /// The name it was opened under before the guest started.
+    pub(crate) preopen: Option<Box<[u8]>>,
+    /// Taken when reading starts at the beginning, so that cookies stay what they are.
+    pub(crate) listing: Option<Snapshot>,
+}
+
+/// A listing and the directory's own inode (for `.` and `..`).
+pub(crate) struct Snapshot {
+    pub(crate) entries: Listing,
+    pub(crate) inode: u64,
+}
+
+impl OpenFile {
+    pub(crate) fn new(file: Arc<dyn File>) -> OpenFile {
+        OpenFile { file, offset: 0, kind: None }
+    }
+
+    pub(crate) fn kind(&mut self) -> Result<FileType, Errno> {
+        if let Some(kind) = self.kind {
+            return Ok(kind);
+        }
+        let kind = self.file.metadata()?.kind;
+        self.kind = Some(kind);
+        Ok(kind)
+    }
+}
+
+impl Descriptor {
+    pub(crate) fn file(file: Arc<dyn File>, rights: Rights, flags: FdFlags) -> Descriptor {
+        let rights = rights & Rights::FILE;
+        Descriptor { handle: Handle::File(OpenFile::new(file)), flags, rights, inheriting: Rights::empty() }
+    }
+
+    pub(crate) fn dir(dir: Arc<dyn Dir>, rights: Rights, inheriting: Rights, flags: FdFlags) -> Descriptor {
+        let handle = Handle::Dir(OpenDir { dir, preopen: None, listing: None });
+        Descriptor { handle, flags, rights: rights & Rights::DIRECTORY, inheriting: inheriting & Rights::INHERITING }
+    }
+
+    pub(crate) fn preopen(name: Box<[u8]>, dir: Arc<dyn Dir>) -> Descriptor {
+        let handle = Handle::Dir(OpenDir { dir, preopen: Some(name), listing: None });
+        let (rights, inheriting) = (Rights::DIRECTORY, Rights::INHERITING);
+        Descriptor { handle, flags: FdFlags::empty(), rights, inheriting }
+    }
+
+    pub(crate) fn stream(stream: Arc<dyn Stream>, direction: Rights) -> Descriptor {
+        let rights = Rights::STREAM | direction;
+        Descriptor { handle: Handle::Stream(stream), flags: FdFlags::empty(), rights, inheriting: Rights::empty() }
+    }
+
+    /// The directory, if this is one and may be used for `needed`.
+    ///
+    /// # Errors
+    /// `ENOTDIR`, `ENOTCAPABLE`.
+    pub(crate) fn as_dir(&self, needed: Rights) -> Result<&dyn Dir, Errno> {
+        let Handle::Dir(open) = &self.handle else { return Err(Errno::Notdir) };
+        self.rights.need(needed)?;
+        Ok(&*open.dir)
+    }
+
+    /// The file, if this is one and may be used for `needed`; what a stream and a directory answer to the
+    /// caller is for it to say.
+    ///
+    /// # Errors
+    /// `stream`, `dir`, `ENOTCAPABLE`.
+    pub(crate) fn as_file(&mut self, needed: Rights, stream: Errno, dir: Errno) -> Result<&mut OpenFile, Errno> {
+        match &mut self.handle {
+            Handle::Stream(_) => Err(stream),
+            Handle::Dir(_) => Err(dir),
+            Handle::File(open) => self.rights.need(needed).map(|()| open),
+        }
+    }
+}
+
+/// All descriptors of a guest.
+pub(crate) struct Table {
+    entries: Vec<Option<Descriptor>>,
+    /// The lowest free number.
+    lowest: usize,
+    limit: usize,
+}
+
+impl Table {
+    /// An empty table for up to `limit` descriptors.
+    pub(crate) fn new(limit: u32) -> Table {
+        // The text promises numbers below 2^31.
+        Table { entries: Vec::new(), lowest: 0, limit: limit.min(i32::MAX as u32) as usize }
+    }
+
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
+        self.entries.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::Badf)
+    }
+
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
+        self.entries.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::Badf)
+    }
+
+    /// Whether another descriptor fits: asked before anything is opened for it, or made.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub(crate) fn check_room(&self) -> Result<(), Errno> {
+        if self.lowest < self.limit { Ok(()) } else { Err(Errno::Mfile) }
+    }
+
+    /// Gives `descriptor` the lowest free number.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+        self.check_room()?;
+        let fd = self.lowest;
+        self.place(fd, descriptor);
+        Ok(fd as u32)
+    }
+
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn remove(&mut self, fd: u32) -> Result<Descriptor, Errno> {
+        let descriptor = self.entries.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::Badf)?;
+        self.lowest = self.lowest.min(fd as usize);
+        Ok(descriptor)
+    }
+
+    /// Moves the descriptor `from` to the number `to`, closing what is there. `to` need not be open (as in
+    /// wasmtime and `dup2`), but a number that may be used.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
+        if self.get(from).is_err() || to as usize >= self.limit {
+            return Err(Errno::Badf);
+        }
+        if from != to {
+            let descriptor = self.remove(from)?;
+            self.place(to as usize, descriptor);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, fd: usize, descriptor: Descriptor) {
+        if fd >= self.entries.len() {
+            self.entries.resize_with(fd + 1, || None);
+        }
+        self.entries[fd] = Some(descriptor);
+        while self.entries.get(self.lowest).is_some_and(Option::is_some) {
+            self.lowest += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stream::Null;
+    use super::*;
+
+    fn null() -> Descriptor {
+        Descriptor::stream(Arc::new(Null), Rights::FD_READ)
+    }
+
+    #[test]
+    fn the_lowest_free_number_is_given() {
+        let mut table = Table::new(4);
+        assert_eq!((0..4).map(|_| table.insert(null()).unwrap()).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(table.insert(null()).err(), Some(Errno::Mfile));
+        table.remove(2).unwrap();
+        table.remove(1).unwrap();
+        assert_eq!(table.insert(null()), Ok(1));
+        assert_eq!(table.insert(null()), Ok(2));
+        assert_eq!(table.check_room(), Err(Errno::Mfile));
+        assert_eq!(table.remove(4).err(), Some(Errno::Badf));
+    }
+
+    #[test]
+    fn renumbering() {
+        let mut table = Table::new(100);
+        table.insert(null()).unwrap();
+        table.insert(null()).unwrap();
+        assert_eq!(table.renumber(0, 0), Ok(()));
+        assert_eq!(table.renumber(0, 1), Ok(()));
+        assert_eq!((table.get(0).err(), table.get(1).err()), (Some(Errno::Badf), None));
+        assert_eq!(table.renumber(1, 99), Ok(()));
+        assert_eq!(table.renumber(99, 100), Err(Errno::Badf));
+        assert_eq!(table.renumber(99, u32::MAX), Err(Errno::Badf));
+        assert_eq!(table.renumber(1, 5), Err(Errno::Badf));
+        assert_eq!(table.insert(null()), Ok(0));
+    }
+}
