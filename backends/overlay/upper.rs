@@ -141,15 +141,16 @@ pub(super) fn remove_tree(dir: &dyn Dir, name: &[u8]) -> Result<()> {
     match if_there(dir.open(path, DIRECTORY)) {
         Ok(None) => return Ok(()),
         Ok(Some(node)) => {
-            let inner = node.dir()?;
-            for entry in inner.list()?.iter() {
-                remove_tree(&*inner, &entry.name)?;
-            }
+            empty(&*node.dir()?)?;
         }
         Err(Error::NotDirectory | Error::Loop) => return dir.unlink(path),
         Err(error) => return Err(error),
     }
     dir.remove_dir(path)
+}
+
+fn empty(dir: &dyn Dir) -> Result<()> {
+    dir.list()?.iter().try_for_each(|entry| remove_tree(dir, &entry.name))
 }
 
 /// The upper layer as a whole.
@@ -162,8 +163,11 @@ pub(super) struct Upper {
 
 impl Upper {
     pub(super) fn new(root: Arc<dyn Dir>) -> Result<Upper> {
-        if if_there(root.stat(Path::new(WORK)?, Follow::No))?.is_some() {
-            remove_tree(&*root, WORK)?;
+        if let Some(work) = if_there(root.open(Path::new(WORK)?, DIRECTORY))? {
+            match empty(&*work.dir()?) {
+                Err(Error::ReadOnly) => {}
+                other => other?,
+            }
         }
         Ok(Upper { root, work: OnceLock::new(), index: OnceLock::new(), next: AtomicU64::new(0) })
     }

@@ -1,0 +1,247 @@
+//! An upper that fails, and what is left after a death at any moment.
+
+use std::any::Any;
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+use crate::{Listing, Node};
+
+/// A file system that refuses every change after a number of them, as if the process had died.
+pub(super) struct Faulty {
+    inner: Arc<dyn FileSystem>,
+    state: Arc<State>,
+}
+
+struct State {
+    changes: AtomicI64,
+    links: bool,
+}
+
+impl State {
+    fn change(&self) -> Result<()> {
+        if self.changes.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(Error::Io) }
+    }
+}
+
+impl Faulty {
+    fn after(inner: Arc<dyn FileSystem>, changes: i64) -> Faulty {
+        Faulty { inner, state: Arc::new(State { changes: AtomicI64::new(changes), links: true }) }
+    }
+
+    pub(super) fn without_links(inner: Arc<dyn FileSystem>) -> Faulty {
+        Faulty { inner, state: Arc::new(State { changes: AtomicI64::new(i64::MAX), links: false }) }
+    }
+}
+
+impl FileSystem for Faulty {
+    fn root(&self) -> Result<Arc<dyn Dir>> {
+        Ok(Arc::new(FaultyDir { inner: self.inner.root()?, state: self.state.clone() }))
+    }
+}
+
+struct FaultyDir {
+    inner: Arc<dyn Dir>,
+    state: Arc<State>,
+}
+
+impl FaultyDir {
+    fn inside(dir: &dyn Dir) -> &dyn Dir {
+        &*dir.as_any().downcast_ref::<FaultyDir>().unwrap().inner
+    }
+}
+
+impl Dir for FaultyDir {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn open(&self, path: &Path, options: OpenOptions) -> Result<Node> {
+        if options.mutates() {
+            self.state.change()?;
+        }
+        let state = self.state.clone();
+        Ok(match self.inner.open(path, options)? {
+            Node::Dir(inner) => Node::Dir(Arc::new(FaultyDir { inner, state })),
+            Node::File(inner) => Node::File(Arc::new(FaultyFile { inner, state })),
+        })
+    }
+
+    fn stat(&self, path: &Path, follow: Follow) -> Result<Metadata> {
+        self.inner.stat(path, follow)
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        self.inner.metadata()
+    }
+
+    fn list(&self) -> Result<Listing> {
+        self.inner.list()
+    }
+
+    fn read_link(&self, path: &Path) -> Result<Box<[u8]>> {
+        self.inner.read_link(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        self.state.change()?;
+        self.inner.create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.state.change()?;
+        self.inner.remove_dir(path)
+    }
+
+    fn unlink(&self, path: &Path) -> Result<()> {
+        self.state.change()?;
+        self.inner.unlink(path)
+    }
+
+    fn symlink(&self, target: &[u8], path: &Path) -> Result<()> {
+        self.state.change()?;
+        self.inner.symlink(target, path)
+    }
+
+    fn link(&self, from: &Path, follow: Follow, target: &dyn Dir, to: &Path) -> Result<()> {
+        if !self.state.links {
+            return Err(Error::NotSupported);
+        }
+        self.state.change()?;
+        self.inner.link(from, follow, FaultyDir::inside(target), to)
+    }
+
+    fn rename(&self, from: &Path, target: &dyn Dir, to: &Path) -> Result<()> {
+        self.state.change()?;
+        self.inner.rename(from, FaultyDir::inside(target), to)
+    }
+
+    fn set_times(&self, path: &Path, follow: Follow, times: SetTimes) -> Result<()> {
+        self.state.change()?;
+        self.inner.set_times(path, follow, times)
+    }
+
+    fn set_own_times(&self, times: SetTimes) -> Result<()> {
+        self.state.change()?;
+        self.inner.set_own_times(times)
+    }
+}
+
+struct FaultyFile {
+    inner: Arc<dyn File>,
+    state: Arc<State>,
+}
+
+impl File for FaultyFile {
+    fn metadata(&self) -> Result<Metadata> {
+        self.inner.metadata()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.inner.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+        self.state.change()?;
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn append(&self, buffers: &[IoSlice<'_>]) -> Result<(usize, u64)> {
+        self.state.change()?;
+        self.inner.append(buffers)
+    }
+
+    fn set_len(&self, size: u64) -> Result<()> {
+        self.state.change()?;
+        self.inner.set_len(size)
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        self.state.change()?;
+        self.inner.set_times(times)
+    }
+}
+
+fn lower() -> Arc<Memory> {
+    let lower = memory(&[("dir/a", "a"), ("dir/sub/b", "b"), ("file", "file"), ("hollow/x", "x"), ("up/low", "low")]);
+    let root = lower.root().unwrap();
+    root.link(path("file"), Follow::No, &*root, path("dir/twin")).unwrap();
+    lower
+}
+
+/// An upper with whiteouts and a redirect already.
+fn upper(lower: &Arc<Memory>) -> Arc<Memory> {
+    let scene = over(&[lower.clone()]);
+    scene.unlink("hollow/x").unwrap();
+    scene.mkdir("fresh").unwrap();
+    scene.put("up/file", "up").unwrap();
+    scene.rename("up", "moved").unwrap();
+    scene.upper
+}
+
+type Operation = fn(&dyn Dir) -> Result<()>;
+
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("unlink a lower file", |root| root.unlink(path("dir/a"))),
+    ("unlink one of two names", |root| root.unlink(path("file"))),
+    ("remove a merged directory", |root| root.remove_dir(path("hollow"))),
+    ("rename a lower file", |root| root.rename(path("dir/a"), root, path("moved/a"))),
+    ("rename onto a lower file", |root| root.rename(path("moved/file"), root, path("dir/a"))),
+    ("rename a lower directory", |root| root.rename(path("dir"), root, path("fresh/dir"))),
+    ("rename onto an empty merged directory", |root| root.rename(path("dir"), root, path("hollow"))),
+    ("rename a redirected directory", |root| root.rename(path("moved"), root, path("up"))),
+    ("rename an upper directory over a merged one", |root| root.rename(path("fresh"), root, path("hollow"))),
+    ("link a lower file", |root| root.link(path("dir/sub/b"), Follow::No, root, path("fresh/b"))),
+    ("copy up", |root| root.open(path("dir/sub/b"), OpenOptions::write()).map(drop)),
+    ("copy up one of two names", |root| root.open(path("dir/twin"), OpenOptions::write()).map(drop)),
+];
+
+fn tree(dir: &dyn Dir, prefix: &str, lines: &mut Vec<String>) {
+    for name in names(dir) {
+        match dir.open(path(&name), OpenOptions::read()).unwrap() {
+            Node::Dir(inner) => {
+                lines.push(format!("{prefix}{name}/"));
+                tree(&*inner, &format!("{prefix}{name}/"), lines);
+            }
+            Node::File(file) => lines.push(format!("{prefix}{name} {}", text(&*file).unwrap())),
+        }
+    }
+}
+
+fn shown(root: &dyn Dir) -> Vec<String> {
+    let mut lines = Vec::new();
+    tree(root, "", &mut lines);
+    lines
+}
+
+#[test]
+fn a_death_at_any_step_leaves_the_tree_as_before_or_as_after() {
+    for (what, operation) in OPERATIONS {
+        let lower = lower();
+        let before = shown(&*with_upper(upper(&lower), &[lower.clone()]).root);
+        let whole = with_upper(upper(&lower), &[lower.clone()]);
+        operation(&*whole.root).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let after = shown(&*whole.root);
+        for changes in 0.. {
+            let upper = upper(&lower);
+            let layers = [lower.clone() as Arc<dyn FileSystem>];
+            let overlay = Overlay::new(Arc::new(Faulty::after(upper.clone(), changes)), layers).unwrap();
+            let root = overlay.root().unwrap();
+            let result = operation(&*root);
+            let now = shown(&*root);
+            assert!(now == before || now == after, "{what}, {changes} changes, alive: {now:#?}");
+            drop((root, overlay));
+            let scene = with_upper(upper, &[lower.clone()]);
+            let now = shown(&*scene.root);
+            assert!(now == before || now == after, "{what}, {changes} changes, restarted: {now:#?}");
+            if result.is_ok() {
+                assert_eq!(now, after, "{what}");
+                break;
+            }
+            operation(&*scene.root).unwrap_or_else(|error| {
+                assert_eq!((now, error), (after.clone(), Error::NotFound), "{what}, {changes} changes, again");
+            });
+            assert_eq!(shown(&*scene.root), after, "{what}, {changes} changes, again");
+        }
+    }
+}
