@@ -69,10 +69,6 @@ fn descend(above: &[LowerDir], name: &[u8]) -> Result<Vec<LowerDir>> {
     Ok(lowers)
 }
 
-fn join(path: &[u8], name: &[u8]) -> Box<[u8]> {
-    if path.is_empty() { name.into() } else { [path, b"/", name].concat().into() }
-}
-
 impl Inner {
     /// What has `name` in `dir`.
     pub(super) fn find(&self, dir: &Arc<DirNode>, name: &[u8]) -> Result<Option<Found>> {
@@ -104,12 +100,12 @@ impl Inner {
         }
         let handle = upper.open(stored(name)?, DIRECTORY)?.dir()?;
         let marks = Marks::load(&*handle)?;
-        let (lowers, path) = match &marks.redirect {
-            Some(path) => (self.follow_redirect(path)?, path.clone()),
-            None if hidden => (Vec::new(), Box::default()),
-            None => (descend(&dir.lowers, name)?, join(&dir.lower_path, name)),
+        let lowers = match &marks.redirect {
+            Some(path) => self.follow_redirect(path)?,
+            None if hidden => Vec::new(),
+            None => descend(&dir.lowers, name)?,
         };
-        let node = DirNode::new(identity, lowers, path, Some((handle, marks)), Some((dir.clone(), name.into())));
+        let node = DirNode::new(identity, lowers, Some((handle, marks)), Some((dir.clone(), name.into())));
         Ok(Found::Dir(self.keep(dir, name, node)))
     }
 
@@ -134,7 +130,7 @@ impl Inner {
         }
         let lowers = descend(&dir.lowers[at..], name)?;
         let place = Some((dir.clone(), name.into()));
-        let node = DirNode::new(identity, lowers, join(&dir.lower_path, name), None, place);
+        let node = DirNode::new(identity, lowers, None, place);
         Ok(Found::Dir(self.keep(dir, name, node)))
     }
 

@@ -23,8 +23,6 @@ pub(super) struct DirNode {
     pub(super) identity: Identity,
     /// The topmost first.
     pub(super) lowers: Vec<LowerDir>,
-    /// Where they are in their layers: the names joined by slashes, empty for the root.
-    pub(super) lower_path: Box<[u8]>,
     state: RwLock<State>,
 }
 
@@ -55,7 +53,6 @@ impl DirNode {
     pub(super) fn new(
         identity: Identity,
         lowers: Vec<LowerDir>,
-        lower_path: Box<[u8]>,
         upper: Option<(Arc<dyn Dir>, Marks)>,
         place: Option<(Arc<DirNode>, Box<[u8]>)>,
     ) -> DirNode {
@@ -63,12 +60,12 @@ impl DirNode {
         let marks = marks.unwrap_or_default();
         let children = HashMap::new();
         let state = State { upper, marks, children, sweep_at: CHILDREN_MIN, place, removed: false };
-        DirNode { identity, lowers, lower_path, state: RwLock::new(state) }
+        DirNode { identity, lowers, state: RwLock::new(state) }
     }
 
     pub(super) fn root(identity: Identity, lowers: Vec<LowerDir>, upper: Arc<dyn Dir>) -> Result<DirNode> {
         let marks = Marks::load(&*upper)?;
-        Ok(DirNode::new(identity, lowers, Box::default(), Some((upper, marks)), None))
+        Ok(DirNode::new(identity, lowers, Some((upper, marks)), None))
     }
 
     pub(super) fn peek(&self, name: &[u8]) -> Peek {
@@ -107,8 +104,23 @@ impl DirNode {
         read(&self.state).marks.redirect.is_some()
     }
 
-    pub(super) fn set_redirected(&self) {
-        write(&self.state).marks.redirect = Some(self.lower_path.clone());
+    pub(super) fn set_redirect(&self, path: Box<[u8]>) {
+        write(&self.state).marks.redirect = Some(path);
+    }
+
+    /// Where the lowers have what this directory merges with, if they do: the names joined by slashes. A
+    /// directory without a redirect has the name there that it has here.
+    pub(super) fn lower_path(self: &Arc<DirNode>) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = Some(self.clone());
+        while let Some(node) = at {
+            let state = read(&node.state);
+            let redirect = state.marks.redirect.as_ref();
+            names.extend(redirect.or(state.place.as_ref().map(|(_, name)| name)).cloned());
+            at = if redirect.is_some() { None } else { state.place.as_ref().map(|(parent, _)| parent.clone()) };
+        }
+        names.reverse();
+        names.join(&b'/')
     }
 
     pub(super) fn is_removed(&self) -> bool {

@@ -110,8 +110,9 @@ impl Inner {
         target.map_or(Ok(()), |target| self.copy_up_dir(target).map(drop))?;
         let _commit = write(&self.topology);
         if !node.lowers.is_empty() && !node.is_redirected() {
-            keeping_times(&*upper, || self.upper.redirect(&*upper, &node.lower_path))?;
-            node.set_redirected();
+            let path = node.lower_path();
+            keeping_times(&*upper, || self.upper.redirect(&*upper, &path))?;
+            node.set_redirect(path.into());
         }
         target.map_or(Ok(()), |target| self.bare(to, &*ends.to, target))?;
         self.move_upper(&ends, from, to)?;

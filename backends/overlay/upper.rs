@@ -14,7 +14,7 @@ const WORK: &[u8] = b".kitbag-overlay/work";
 const INDEX: &[u8] = b".kitbag-overlay/index";
 
 /// The longest redirect that is believed.
-const REDIRECT_MAX: u64 = 1 << 20;
+const REDIRECT_MAX: usize = 1 << 20;
 
 /// How an object of a layer is opened by its name alone.
 pub(super) const PLAIN: OpenOptions = OpenOptions { follow: Follow::No, ..OpenOptions::read() };
@@ -109,7 +109,7 @@ impl Marks {
 
 /// A redirect that is no sequence of names did not come from an overlay.
 fn read_redirect(file: &dyn File) -> Result<Box<[u8]>> {
-    if file.metadata()?.size > REDIRECT_MAX {
+    if file.metadata()?.size > REDIRECT_MAX as u64 {
         return Err(Error::Io);
     }
     let path = file.read_all()?;
@@ -203,7 +203,13 @@ impl Upper {
     }
 
     /// Says in `dir` that it merges with what is at `path` in the lowers.
+    ///
+    /// # Errors
+    /// [`Error::NameTooLong`] for a path that would not be believed.
     pub(super) fn redirect(&self, dir: &dyn Dir, path: &[u8]) -> Result<()> {
+        if path.len() > REDIRECT_MAX {
+            return Err(Error::NameTooLong);
+        }
         let temporary = self.temporary()?;
         let file = temporary.work.open(temporary.path()?, NEW)?.file()?;
         let mut done = 0;

@@ -171,7 +171,7 @@ fn lower() -> Arc<Memory> {
 
 /// An upper with whiteouts and a redirect already.
 fn upper(lower: &Arc<Memory>) -> Arc<Memory> {
-    let scene = over(&[lower.clone()]);
+    let scene = over(std::slice::from_ref(lower));
     scene.unlink("hollow/x").unwrap();
     scene.mkdir("fresh").unwrap();
     scene.put("up/file", "up").unwrap();
@@ -218,8 +218,8 @@ fn shown(root: &dyn Dir) -> Vec<String> {
 fn a_death_at_any_step_leaves_the_tree_as_before_or_as_after() {
     for (what, operation) in OPERATIONS {
         let lower = lower();
-        let before = shown(&*with_upper(upper(&lower), &[lower.clone()]).root);
-        let whole = with_upper(upper(&lower), &[lower.clone()]);
+        let before = shown(&*with_upper(upper(&lower), std::slice::from_ref(&lower)).root);
+        let whole = with_upper(upper(&lower), std::slice::from_ref(&lower));
         operation(&*whole.root).unwrap_or_else(|error| panic!("{what}: {error}"));
         let after = shown(&*whole.root);
         for changes in 0.. {
@@ -231,7 +231,7 @@ fn a_death_at_any_step_leaves_the_tree_as_before_or_as_after() {
             let now = shown(&*root);
             assert!(now == before || now == after, "{what}, {changes} changes, alive: {now:#?}");
             drop((root, overlay));
-            let scene = with_upper(upper, &[lower.clone()]);
+            let scene = with_upper(upper, std::slice::from_ref(&lower));
             let now = shown(&*scene.root);
             assert!(now == before || now == after, "{what}, {changes} changes, restarted: {now:#?}");
             if result.is_ok() {
