@@ -10,11 +10,11 @@
 //! - **Deflated entries** are inflated once, checksum included, into a cache that all threads share and whose
 //!   [budget](Options::cache) bounds what is kept inflated, handles included. Who asks for an entry while another inflates it
 //!   waits for that. Entries are given up in the order of a clock (those read since the last round are passed over).
-//! - **Entries for which the budget has no room** are not kept: the first read passes over the whole entry to verify it and keeps the
-//!   decoder's state every 960 KiB, and every read after that starts from the nearest state, which costs
+//! - **Entries for which the budget has no room** are not kept: the first read passes over the whole entry to verify it and
+//!   keeps the decoder's state every 960 KiB, and every read after that starts from the nearest state, which costs
 //!   less than 1 MiB beyond what is returned (and nothing where it goes on from an earlier read).
-//!   States take 43 KiB each and count towards the budget; the entries (of 5 GiB and more with the
-//!   default budget) whose states would outgrow it have them further apart.
+//!   States take 43 KiB each and count towards the budget; where they would outgrow what is left of it (entries of
+//!   5 GiB and more with the default budget, or when handles hold nearly all of it) they are further apart.
 //!
 //! # What an archive means
 //!

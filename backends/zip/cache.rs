@@ -2,8 +2,8 @@
 //!
 //! Each entry has its own lock, taken by the first read of each handle: whoever comes while the entry is inflated waits
 //! there. A queue of the entries that are kept is the clock by which they are given up; it is locked only when an
-//! entry comes or goes. What handles hold counts as long as they hold it, so the budget is a bound, and an entry for
-//! which no room can be made is served piece by piece instead.
+//! entry comes or goes. What handles hold counts as long as they hold it, so the budget is a bound; an entry for
+//! which no room can be made is served piece by piece instead, with as many states as there is room for.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,27 +36,34 @@ impl Cache {
         &self.inflaters
     }
 
-    /// Counts `bytes` as alive, if they fit in once others have been given up.
-    fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Room> {
+    /// Room for `bytes`, if they fit in as things are.
+    pub(super) fn room(self: &Arc<Self>, bytes: u64) -> Option<Room> {
+        let fits = |live: u64| live.checked_add(bytes).filter(|&live| live <= self.budget);
+        let before = self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        before.is_ok().then(|| Room { cache: Arc::clone(self), bytes })
+    }
+
+    /// Room for `bytes`, if they fit in once others have been given up.
+    fn make_room(self: &Arc<Self>, bytes: u64) -> Option<Room> {
         if bytes > self.budget {
             return None;
         }
-        let fits = |live: u64| live.checked_add(bytes).filter(|&live| live <= self.budget);
         loop {
-            if self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok() {
-                return Some(Room { cache: Arc::clone(self), bytes });
-            }
-            if !self.give_up_one() {
-                return None;
+            match self.room(bytes) {
+                None if self.give_up_one() => {}
+                room => return room,
             }
         }
     }
 
-    /// Counts `bytes` as alive, whether they fit in or not, and gives up others until they do.
-    fn insist(self: &Arc<Self>, bytes: u64) -> Room {
-        self.live.fetch_add(bytes, Ordering::Relaxed);
-        while self.live() > self.budget && self.give_up_one() {}
-        Room { cache: Arc::clone(self), bytes }
+    /// Room for `bytes`, or for as much of it as there is once all others have been given up.
+    pub(super) fn some_room(self: &Arc<Self>, bytes: u64) -> Room {
+        if let Some(room) = self.make_room(bytes) {
+            return room;
+        }
+        let all = |live: u64| Some(live.max(self.budget));
+        let before = self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, all).unwrap_or(self.budget);
+        Room { cache: Arc::clone(self), bytes: self.budget.saturating_sub(before) }
     }
 
     /// Gives up the entry that has not been read for longest, as the clock tells; false if there is none.
@@ -79,9 +86,20 @@ impl Cache {
 }
 
 /// Bytes that are counted as long as this lives.
-struct Room {
+pub(super) struct Room {
     cache: Arc<Cache>,
     bytes: u64,
+}
+
+impl Room {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Room for something else, if it fits in as things are.
+    pub(super) fn more(&self, bytes: u64) -> Option<Room> {
+        self.cache.room(bytes)
+    }
 }
 
 impl Drop for Room {
@@ -96,25 +114,22 @@ pub(super) enum Contents {
     /// All of them.
     Whole(Arc<Whole>),
     /// What it takes to inflate any part.
-    Pieces(Arc<Counted<Pieces>>),
-}
-
-/// Something that counts towards the budget.
-pub(super) struct Counted<T> {
-    value: T,
-    _room: Room,
-}
-
-impl<T> std::ops::Deref for Counted<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
+    Pieces(Arc<Pieces>),
 }
 
 /// An entry's inflated bytes.
-pub(super) type Whole = Counted<Vec<u8>>;
+pub(super) struct Whole {
+    bytes: Vec<u8>,
+    _room: Room,
+}
+
+impl std::ops::Deref for Whole {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// A compressed entry.
 pub(super) struct Packed {
@@ -142,44 +157,49 @@ impl Packed {
         Packed { data, size, crc, cache, state: Mutex::new(State::Packed), used: AtomicBool::new(false) }
     }
 
-    /// The contents: those that are kept, or inflated now.
+    /// The contents: those that are kept, or inflated now. What is kept in pieces becomes whole once there is room.
     ///
     /// # Errors
     /// [`Error::Io`] if they are damaged; [`Error::NoMemory`].
     pub(super) fn contents(self: &Arc<Self>) -> Result<Contents> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
-            State::Kept(contents) => {
+        let made = match &*state {
+            State::Damaged => return Err(Error::Io),
+            State::Kept(contents @ Contents::Whole(_)) => {
                 self.used.store(true, Ordering::Relaxed);
                 return Ok(contents.clone());
             }
-            State::Damaged => return Err(Error::Io),
-            State::GivenUp(_) | State::Packed => {}
-        }
-        let held = if let State::GivenUp(whole) = &*state { whole.upgrade() } else { None };
-        let contents = match held.map(Contents::Whole).map_or_else(|| self.inflate(), Ok) {
-            Ok(contents) => contents,
-            Err(error) => {
-                if error == Error::Io {
-                    *state = State::Damaged;
-                }
-                return Err(error);
-            }
+            State::Kept(contents) => match self.cache.make_room(self.size) {
+                Some(room) => self.inflate(room),
+                None => return Ok(contents.clone()),
+            },
+            State::GivenUp(whole) => whole.upgrade().map_or_else(|| self.unpack(), |whole| Ok(Contents::Whole(whole))),
+            State::Packed => self.unpack(),
         };
-        *state = State::Kept(contents.clone());
+        let queued = matches!(*state, State::Kept(_));
+        match &made {
+            Ok(contents) => *state = State::Kept(contents.clone()),
+            Err(Error::Io) => *state = State::Damaged,
+            Err(_) => {}
+        }
         drop(state);
-        self.cache.enqueue(self);
-        Ok(contents)
+        if made.is_ok() && !queued {
+            self.cache.enqueue(self);
+        }
+        made
     }
 
-    fn inflate(&self) -> Result<Contents> {
-        if let Some(room) = self.cache.reserve(self.size) {
-            let value = self.cache.inflaters.inflate(&self.data, self.size, self.crc)?;
-            return Ok(Contents::Whole(Arc::new(Counted { value, _room: room })));
+    fn unpack(&self) -> Result<Contents> {
+        if let Some(room) = self.cache.make_room(self.size) {
+            return self.inflate(room);
         }
-        let value = Pieces::new(self.data.clone(), self.size, self.crc, self.cache.budget)?;
-        let room = self.cache.insist(value.weight());
-        Ok(Contents::Pieces(Arc::new(Counted { value, _room: room })))
+        let room = self.cache.some_room(Pieces::weight(self.size));
+        Pieces::new(self.data.clone(), self.size, self.crc, room).map(|pieces| Contents::Pieces(Arc::new(pieces)))
+    }
+
+    fn inflate(&self, room: Room) -> Result<Contents> {
+        let bytes = self.cache.inflaters.inflate(&self.data, self.size, self.crc)?;
+        Ok(Contents::Whole(Arc::new(Whole { bytes, _room: room })))
     }
 
     /// Lets go of the contents, unless they were used of late or are being used now.

@@ -8,19 +8,20 @@ use std::sync::{Mutex, PoisonError};
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
+use super::cache::Room;
 use crate::{Bytes, Error, Result};
 
 /// How far back deflate can refer.
 const WINDOW: usize = 32 << 10;
 
-/// What lies between two points, if the budget allows for so many: with a window at the end of a read, less
+/// What lies between two points, if there is room for so many: with a window at the end of a read, less
 /// than 1 MiB is inflated in vain.
-pub(super) const SPACING: u64 = (1 << 20) - 2 * WINDOW as u64;
+const SPACING: u64 = (1 << 20) - 2 * WINDOW as u64;
 
 /// What a point takes.
-pub(super) const POINT: u64 = (size_of::<DecompressorOxide>() + WINDOW + size_of::<Inflater>()) as u64;
+const POINT: u64 = (size_of::<DecompressorOxide>() + WINDOW + size_of::<Inflater>()) as u64;
 
-/// How many reads that may go on are remembered.
+/// How many reads that may go on are remembered, if there is room.
 const CURSORS: usize = 4;
 
 /// A deflate stream that has been verified, and states to restart from.
@@ -30,22 +31,35 @@ pub(super) struct Pieces {
     /// From the second on: the first is the beginning.
     points: Vec<Inflater>,
     /// Where the last reads ended, the latest last.
-    cursors: Mutex<Vec<Inflater>>,
+    cursors: Mutex<Vec<Cursor>>,
     spacing: u64,
+    /// What the points take.
+    room: Room,
+}
+
+/// Where a read ended.
+struct Cursor {
+    inflater: Inflater,
+    _room: Room,
 }
 
 impl Pieces {
-    /// Passes over `data`, which has to hold `size` bytes with the checksum `crc`, and keeps points that take no more
-    /// than `budget`.
+    /// What the points of an entry of this size take where there is room for all.
+    pub(super) fn weight(size: u64) -> u64 {
+        size.saturating_sub(1) / SPACING * POINT
+    }
+
+    /// Passes over `data`, which has to hold `size` bytes with the checksum `crc`, and keeps as many points as `room`
+    /// is for.
     ///
     /// # Errors
     /// [`Error::Io`] for anything else.
-    pub(super) fn new(data: Bytes, size: u64, crc: u32, budget: u64) -> Result<Pieces> {
-        let spacing = spacing(size, budget);
+    pub(super) fn new(data: Bytes, size: u64, crc: u32, room: Room) -> Result<Pieces> {
+        let spacing = spacing(size, room.bytes());
         let mut points = Vec::new();
         let (mut inflater, mut checksum) = (Inflater::new(), crc32fast::Hasher::new());
         while !inflater.ended {
-            if inflater.end > 0 && inflater.end.is_multiple_of(spacing) {
+            if inflater.end > 0 && inflater.end < size && inflater.end.is_multiple_of(spacing) {
                 points.push(inflater.clone());
             }
             inflater.step(&data)?;
@@ -56,12 +70,7 @@ impl Pieces {
         }
         let sound = inflater.end == size && inflater.consumed == data.len() && checksum.finalize() == crc;
         let cursors = Mutex::new(Vec::new());
-        sound.then_some(Pieces { data, size, points, cursors, spacing }).ok_or(Error::Io)
-    }
-
-    /// What keeping it takes.
-    pub(super) fn weight(&self) -> u64 {
-        (self.points.len() + CURSORS) as u64 * POINT
+        sound.then_some(Pieces { data, size, points, cursors, spacing, room }).ok_or(Error::Io)
     }
 
     /// Reads from `offset` on, as [`File::read_at`](crate::File::read_at).
@@ -92,27 +101,27 @@ impl Pieces {
         let points = (offset / self.spacing) as usize;
         let point = points.min(self.points.len()).checked_sub(1).map(|point| &self.points[point]);
         let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        let nearer = |cursor: &Inflater| cursor.start <= offset && point.is_none_or(|point| cursor.end > point.end);
-        let best = (0..cursors.len()).filter(|&place| nearer(&cursors[place])).max_by_key(|&place| cursors[place].end);
-        match best {
-            Some(place) => cursors.remove(place),
+        let nearer = |at: &Inflater| at.start <= offset && point.is_none_or(|point| at.end > point.end);
+        let near = (0..cursors.len()).filter(|&place| nearer(&cursors[place].inflater));
+        match near.max_by_key(|&place| cursors[place].inflater.end) {
+            Some(place) => cursors.remove(place).inflater,
             None => point.cloned().unwrap_or_else(Inflater::new),
         }
     }
 
-    fn keep(&self, cursor: Inflater) {
+    fn keep(&self, inflater: Inflater) {
         let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
         if cursors.len() == CURSORS {
             cursors.remove(0);
         }
-        cursors.push(cursor);
+        cursors.extend(self.room.more(POINT).map(|room| Cursor { inflater, _room: room }));
     }
 }
 
-/// How far apart points are so that they stay within `budget`: a multiple of the window.
-fn spacing(size: u64, budget: u64) -> u64 {
-    let points = (budget / POINT).max(1);
-    size.div_ceil(points).next_multiple_of(WINDOW as u64).max(SPACING)
+/// How far apart points are so that there is room for them: a multiple of the window.
+fn spacing(size: u64, room: u64) -> u64 {
+    let pieces = room / POINT + 1;
+    size.div_ceil(pieces).next_multiple_of(WINDOW as u64).max(SPACING)
 }
 
 /// A decoder at the end of a chunk of the output. Chunks fill the window and so begin at multiples of it.
@@ -161,5 +170,64 @@ impl Inflater {
     /// Copies what the chunk holds from `offset` on.
     fn copy(&self, buffer: &mut [u8], offset: u64) -> usize {
         offset.checked_sub(self.start).map_or(0, |skip| crate::index::copy_at(self.chunk(), buffer, skip))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use super::super::cache::Cache;
+    use super::*;
+
+    /// Text of numbers, deflated.
+    fn sample(size: usize) -> (Vec<u8>, Bytes) {
+        let text: Vec<u8> = (0u32..).flat_map(|number| number.to_string().into_bytes()).take(size).collect();
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&text).unwrap();
+        (text, encoder.finish().unwrap().into())
+    }
+
+    fn pieces(text: &[u8], data: &Bytes, budget: u64) -> Pieces {
+        let room = Arc::new(Cache::new(budget)).some_room(Pieces::weight(text.len() as u64));
+        Pieces::new(data.clone(), text.len() as u64, crc32fast::hash(text), room).unwrap()
+    }
+
+    #[test]
+    fn a_read_inflates_less_than_a_mebibyte_in_vain() {
+        let (text, data) = sample(5 << 20);
+        let pieces = pieces(&text, &data, 1 << 30);
+        assert_eq!(pieces.points.len(), 5);
+        let mut buffer = vec![0; 10_000];
+        for offset in (0..text.len() as u64 - 10_000).step_by(77_777).chain([0, SPACING - 1, SPACING, 2 * SPACING]) {
+            pieces.cursors.lock().unwrap().clear();
+            let from = pieces.start(offset).end;
+            assert!(from <= offset);
+            assert_eq!(pieces.read_at(&mut buffer, offset), Ok(10_000));
+            let to = pieces.cursors.lock().unwrap()[0].inflater.end;
+            assert!(to - from < 10_000 + (1 << 20), "{offset}: {from}..{to}");
+            // Going on costs nothing that was inflated before.
+            let next = offset + 10_000;
+            let again = pieces.start(next);
+            assert!(again.end == to && again.start <= next && next <= to + 1);
+        }
+    }
+
+    #[test]
+    fn points_keep_within_the_room() {
+        let (text, data) = sample(5 << 20);
+        for (budget, points) in [(0, 0), (POINT - 1, 0), (POINT, 1), (3 * POINT, 3), (5 * POINT, 5)] {
+            let pieces = pieces(&text, &data, budget);
+            assert_eq!(pieces.points.len(), points);
+            assert!(points as u64 * POINT <= pieces.room.bytes());
+            let mut buffer = vec![0; 100_000];
+            for offset in [4 << 20, 0, 3 << 20, 1 << 20] {
+                assert_eq!(pieces.read_at(&mut buffer, offset as u64), Ok(100_000));
+                assert!(buffer == text[offset..offset + 100_000]);
+            }
+            let cursors = pieces.cursors.lock().unwrap().len();
+            assert!((points + cursors) as u64 * POINT <= budget);
+        }
     }
 }
