@@ -1,1 +1,122 @@
 //! The host's disk, confined beneath one directory by the kernel.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use kitbag_fs::disk::Disk;
+//! use kitbag_fs::{FileSystem, OpenOptions, Path};
+//!
+//! # let folder = std::env::temp_dir().join(format!("kitbag-disk-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! std::fs::write(folder.join("motd"), "hello")?;
+//! let root = Disk::read_only(&folder)?.root()?;
+//! let motd = root.open(Path::new(b"motd")?, OpenOptions::read())?.file()?;
+//! assert_eq!(motd.read_all()?, "hello");
+//! assert!(root.open(Path::new(b"../etc")?, OpenOptions::read()).is_err());
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Confinement
+//!
+//! Every path is resolved by `openat2` with `RESOLVE_BENEATH` from the handle's descriptor, in the kernel and with no
+//! gap between check and use, whatever other processes rename meanwhile. Operations for which the kernel has
+//! no confined call (stat of a longer path, mkdir, unlink, rename, link, times) open the parent that way
+//! and then act on one name in it, which is not followed. A path of one name needs no parent: one system call.
+//! Where `openat2` is missing (before Linux 5.6, or behind a filter), the walk is done name by name with `O_NOFOLLOW`
+//! over descriptors that are held ([`steps`]), which is as safe and slower.
+//!
+//! Opening costs one system call where the options or a trailing slash tell files from directories, and
+//! an `fstat` more where only the object can: a plain open for reading. A FIFO does not hang the host, since everything
+//! is opened with `O_NONBLOCK`, which regular files ignore; streams answer [`Error::WouldBlock`](crate::Error::WouldBlock).
+//!
+//! # Read-only
+//!
+//! [`Disk::read_only`] refuses every change itself, whatever the permissions on the host, on the handles of directories and files:
+//! nothing opened through it can be changed by truncation, hard link, rename or times.
+//!
+//! # Shared bytes
+//!
+//! [`File::read_all`](crate::File::read_all) copies (up to [`READ_ALL_MAX`]), since a mapping of a file that another process shortens would raise
+//! `SIGBUS`. [`Disk::read_only_mapped`] is for those who know that nobody does.
+//!
+//! # Safety
+//!
+//! The one use of `unsafe` here is making a [`Disk`] that maps files, whose caller vouches for them.
+
+mod convert;
+mod dir;
+mod file;
+mod open;
+mod steps;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
+
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::{Dir, FileSystem, Result};
+use convert::failed;
+use dir::DiskDir;
+pub use file::READ_ALL_MAX;
+
+/// How handles of one file system behave.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// Changes are allowed.
+    write: bool,
+    /// The kernel resolves paths; otherwise we do, step by step.
+    openat2: bool,
+    /// Large files are mapped by `read_all`.
+    map: bool,
+}
+
+/// A directory of the host as a file system.
+pub struct Disk {
+    root: Arc<DiskDir>,
+}
+
+impl Disk {
+    /// The directory `path`, through which nothing changes.
+    ///
+    /// # Errors
+    /// What opening it answers; [`Error::NotDirectory`](crate::Error::NotDirectory).
+    pub fn read_only(path: impl AsRef<std::path::Path>) -> Result<Disk> {
+        Disk::new(path.as_ref(), |manner| manner)
+    }
+
+    /// The directory `path`, for reading and writing.
+    ///
+    /// # Errors
+    /// As [`Disk::read_only`].
+    pub fn read_write(path: impl AsRef<std::path::Path>) -> Result<Disk> {
+        Disk::new(path.as_ref(), |manner| Manner { write: true, ..manner })
+    }
+
+    /// As [`Disk::read_only`], but `read_all` maps large files instead of copying them.
+    ///
+    /// # Safety
+    /// As long as the bytes that `read_all` returned live, no file behind them may be shortened (the process would
+    /// get `SIGBUS`) or changed (what is read through a shared slice must stay as it is), by this process or another.
+    ///
+    /// # Errors
+    /// As [`Disk::read_only`].
+    #[allow(unsafe_code, reason = "the promise that makes mapping sound is the caller's")]
+    pub unsafe fn read_only_mapped(path: impl AsRef<std::path::Path>) -> Result<Disk> {
+        Disk::new(path.as_ref(), |manner| Manner { map: true, ..manner })
+    }
+
+    fn new(path: &std::path::Path, choose: impl FnOnce(Manner) -> Manner) -> Result<Disk> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
+        let manner = choose(Manner { write: false, openat2: open::has_openat2(&root), map: false });
+        Ok(Disk { root: Arc::new(DiskDir::new(root, manner)) })
+    }
+}
+
+impl FileSystem for Disk {
+    fn root(&self) -> Result<Arc<dyn Dir>> {
+        Ok(Arc::clone(&self.root) as Arc<dyn Dir>)
+    }
+}

@@ -1,0 +1,106 @@
+//! The confined walk without `openat2`: name by name, never following.
+//!
+//! Each directory on the way is held open, and `..` goes back to the one that was come from, so that
+//! nothing renamed meanwhile can lead out. What the walk opens in the end is opened by one name with `O_NOFOLLOW`.
+
+use std::borrow::Cow;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use rustix::fs::{AtFlags, OFlags, fstat};
+use rustix::io::Errno;
+
+use super::convert::{failed, kind};
+use super::open::{HANDLE, Parent, name};
+use crate::resolve::{self, Entry, Place, Tree};
+use crate::{Error, FileType, Follow, Path, Result};
+
+/// The directory that the walk starts from.
+struct Start<'d>(BorrowedFd<'d>);
+
+/// An object on the way; the start has no descriptor of its own.
+struct Step {
+    fd: Option<OwnedFd>,
+    kind: FileType,
+    parent: Option<Rc<Step>>,
+}
+
+impl Start<'_> {
+    fn node() -> Rc<Step> {
+        Rc::new(Step { fd: None, kind: FileType::Directory, parent: None })
+    }
+
+    fn fd<'s>(&'s self, step: &'s Step) -> BorrowedFd<'s> {
+        step.fd.as_ref().map_or(self.0, AsFd::as_fd)
+    }
+}
+
+impl Tree for Start<'_> {
+    type Node = Rc<Step>;
+
+    fn kind(&self, node: &Rc<Step>) -> FileType {
+        node.kind
+    }
+
+    fn child(&self, dir: &Rc<Step>, child: &[u8]) -> Result<Option<Rc<Step>>> {
+        let fd = match name(self.fd(dir), child, HANDLE) {
+            Err(Error::NotFound) => return Ok(None),
+            other => other?,
+        };
+        let kind = kind(fstat(&fd).map_err(failed)?.st_mode);
+        Ok(Some(Rc::new(Step { fd: Some(fd), kind, parent: Some(Rc::clone(dir)) })))
+    }
+
+    fn parent(&self, dir: &Rc<Step>) -> Result<Rc<Step>> {
+        dir.parent.clone().ok_or(Error::NotPermitted)
+    }
+
+    fn target(&self, link: &Rc<Step>) -> Result<Cow<'_, [u8]>> {
+        read_link(self.fd(link), b"").map(|target| Cow::Owned(target.into()))
+    }
+}
+
+/// Opens `path` beneath `dir`.
+pub(super) fn open(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    let start = Start(dir);
+    let create = flags.contains(OFlags::CREATE);
+    let follow =
+        if flags.contains(OFlags::NOFOLLOW) || flags.contains(OFlags::EXCL) { Follow::No } else { Follow::Yes };
+    if path.wants_directory() && !create {
+        let node = resolve::resolve(&start, Start::node(), path, follow)?;
+        return name(start.fd(&node), b".", flags | OFlags::DIRECTORY);
+    }
+    match resolve::locate(&start, Start::node(), path, follow)? {
+        Place::Name(Entry { slash: true, .. }) => Err(Error::IsDirectory),
+        Place::Name(entry) => name(start.fd(&entry.dir), &entry.name, flags),
+        Place::Dot(node) | Place::DotDot(node) => name(start.fd(&node), b".", flags),
+    }
+}
+
+/// Makes a hard link at `goal` to what `path` beneath `dir` leads to, the last link followed: the walk ends at a name
+/// that is none, and that name is linked. Of a directory the kernel says itself that it cannot be.
+pub(super) fn link_followed<'g>(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    goal: impl FnOnce() -> Result<(Parent<'g>, &'g [u8])>,
+) -> Result<()> {
+    let start = Start(dir);
+    let (at, from) = match resolve::locate(&start, Start::node(), path, Follow::Yes)? {
+        Place::Name(Entry { slash: true, .. }) => {
+            (resolve::resolve(&start, Start::node(), path, Follow::Yes)?, Cow::Borrowed(&b"."[..]))
+        }
+        Place::Name(entry) => (entry.dir, entry.name),
+        Place::Dot(node) | Place::DotDot(node) => (node, Cow::Borrowed(&b"."[..])),
+    };
+    let (parent, to) = goal()?;
+    rustix::fs::linkat(start.fd(&at), &*from, parent, to, AtFlags::empty()).map_err(failed)
+}
+
+/// The target of the link `path` beneath `dir`, which is one name or, for the link `dir` itself, nothing.
+pub(super) fn read_link(dir: impl AsFd, path: &[u8]) -> Result<Box<[u8]>> {
+    match rustix::fs::readlinkat(dir, path, Vec::new()) {
+        Ok(target) => Ok(target.into_bytes().into()),
+        Err(Errno::NOENT) if path.is_empty() => Err(Error::Invalid),
+        Err(errno) => Err(failed(errno)),
+    }
+}
