@@ -7,7 +7,7 @@
 //! - **Stored entries** are slices of the archive: reading copies once, into the caller's buffer, and
 //!   [`File::read_all`](crate::File::read_all) not at all. Their checksum is verified on the first read, unless the archive is
 //!   [trusted](Options::trusted).
-//! - **Deflated entries** are inflated once, checksum included, into a cache that all threads share and whose
+//! - **Compressed entries** (deflate; with feature `zip-zstd` zstandard) are inflated once, checksum included, into a cache that all threads share and whose
 //!   [budget](Options::cache) bounds what is kept inflated, handles included. Who asks for an entry while another inflates it
 //!   waits for that. Entries are given up in the order of a clock (those read since the last round are passed over).
 //! - **Entries for which the budget has no room** are not kept: the first read passes over the whole entry to verify it and
@@ -15,6 +15,7 @@
 //!   less than 1 MiB beyond what is returned (and nothing where it goes on from an earlier read).
 //!   States take 43 KiB each and count towards the budget; where they would outgrow what is left of it (entries of
 //!   5 GiB and more with the default budget, or when handles hold nearly all of it) they are further apart.
+//!   This is for deflate; zstandard has no such states, and reading is [`Error::TooLarge`](crate::Error::TooLarge) then.
 //!
 //! # What an archive means
 //!
@@ -48,13 +49,13 @@ mod cache;
 mod central;
 mod error;
 mod file;
-mod inflate;
 mod local;
 mod mapping;
 mod pieces;
 #[cfg(test)]
 mod tests;
 mod times;
+mod unpack;
 
 pub use error::{Problem, ZipError};
 

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::inflate::Inflaters;
+use super::central::Method;
 use super::pieces::Pieces;
+use super::unpack::Decoders;
 use crate::{Bytes, Error, Result};
 
 /// What all entries of an archive share.
@@ -19,12 +20,12 @@ pub(super) struct Cache {
     /// What is alive, kept here or held by handles.
     live: AtomicU64,
     clock: Mutex<VecDeque<Weak<Packed>>>,
-    inflaters: Inflaters,
+    decoders: Decoders,
 }
 
 impl Cache {
     pub(super) fn new(budget: u64) -> Cache {
-        Cache { budget, live: AtomicU64::new(0), clock: Mutex::default(), inflaters: Inflaters::default() }
+        Cache { budget, live: AtomicU64::new(0), clock: Mutex::default(), decoders: Decoders::default() }
     }
 
     /// How many bytes are alive.
@@ -32,8 +33,8 @@ impl Cache {
         self.live.load(Ordering::Relaxed)
     }
 
-    pub(super) fn inflaters(&self) -> &Inflaters {
-        &self.inflaters
+    pub(super) fn decoders(&self) -> &Decoders {
+        &self.decoders
     }
 
     /// Room for `bytes`, if they fit in as things are.
@@ -133,9 +134,10 @@ impl std::ops::Deref for Whole {
 
 /// A compressed entry.
 pub(super) struct Packed {
-    pub(super) data: Bytes,
-    pub(super) size: u64,
-    pub(super) crc: u32,
+    data: Bytes,
+    method: Method,
+    size: u64,
+    crc: u32,
     cache: Arc<Cache>,
     state: Mutex<State>,
     /// Whether it was asked for since the clock last came by.
@@ -153,14 +155,15 @@ enum State {
 }
 
 impl Packed {
-    pub(super) fn new(data: Bytes, size: u64, crc: u32, cache: Arc<Cache>) -> Packed {
-        Packed { data, size, crc, cache, state: Mutex::new(State::Packed), used: AtomicBool::new(false) }
+    pub(super) fn new(data: Bytes, method: Method, size: u64, crc: u32, cache: Arc<Cache>) -> Packed {
+        Packed { data, method, size, crc, cache, state: Mutex::new(State::Packed), used: AtomicBool::new(false) }
     }
 
     /// The contents: those that are kept, or inflated now. What is kept in pieces becomes whole once there is room.
     ///
     /// # Errors
-    /// [`Error::Io`] if they are damaged; [`Error::NoMemory`].
+    /// [`Error::Io`] if they are damaged; [`Error::TooLarge`] if there is no room and the method does not allow for
+    /// pieces; [`Error::NoMemory`].
     pub(super) fn contents(self: &Arc<Self>) -> Result<Contents> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let made = match &*state {
@@ -193,12 +196,15 @@ impl Packed {
         if let Some(room) = self.cache.make_room(self.size) {
             return self.inflate(room);
         }
+        if self.method != Method::Deflated {
+            return Err(Error::TooLarge);
+        }
         let room = self.cache.some_room(Pieces::weight(self.size));
         Pieces::new(self.data.clone(), self.size, self.crc, room).map(|pieces| Contents::Pieces(Arc::new(pieces)))
     }
 
     fn inflate(&self, room: Room) -> Result<Contents> {
-        let bytes = self.cache.inflaters.inflate(&self.data, self.size, self.crc)?;
+        let bytes = self.cache.decoders.unpack(self.method, &self.data, self.size, self.crc)?;
         Ok(Contents::Whole(Arc::new(Whole { bytes, _room: room })))
     }
 

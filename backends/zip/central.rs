@@ -26,6 +26,8 @@ const ENCRYPTED: u16 = 1 | 1 << 5 | 1 << 6 | 1 << 13;
 pub(super) enum Method {
     Stored,
     Deflated,
+    #[cfg(feature = "zip-zstd")]
+    Zstd,
 }
 
 /// What an entry is.
@@ -118,6 +120,8 @@ fn method(number: u16) -> Result<Method, Problem> {
     match number {
         0 => Ok(Method::Stored),
         8 => Ok(Method::Deflated),
+        #[cfg(feature = "zip-zstd")]
+        93 => Ok(Method::Zstd),
         other => Err(Problem::Method(other)),
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Member {
 enum Shared {
     /// The handle itself: it has no state of its own.
     Stored(OnceLock<Arc<StoredFile>>),
-    Deflated(OnceLock<Arc<Packed>>),
+    Packed(Method, OnceLock<Arc<Packed>>),
 }
 
 impl Archive {
@@ -50,7 +50,7 @@ impl Archive {
             Kind::File => {
                 let shared = match found.method {
                     Method::Stored => Shared::Stored(OnceLock::new()),
-                    Method::Deflated => Shared::Deflated(OnceLock::new()),
+                    method => Shared::Packed(method, OnceLock::new()),
                 };
                 builder.file(name, *attributes, *size, Member { data: data.clone(), crc: *crc, shared })
             }
@@ -65,11 +65,7 @@ impl Archive {
     /// The target of a link.
     fn target(&self, found: &Found) -> Result<Vec<u8>, Problem> {
         let data = &self.bytes[found.data.clone()];
-        let target = match found.method {
-            Method::Deflated => self.cache.inflaters().inflate(data, found.size, found.crc),
-            Method::Stored if crc32fast::hash(data) == found.crc => Ok(data.to_vec()),
-            Method::Stored => Err(Error::Io),
-        };
+        let target = self.cache.decoders().unpack(found.method, data, found.size, found.crc);
         let target = target.map_err(|_| Problem::Damaged)?;
         if target.contains(&0) { Err(Problem::BadLink) } else { Ok(target) }
     }
@@ -85,10 +81,10 @@ impl Source for Archive {
                 let file = file.get_or_init(|| Arc::new(StoredFile::new(data(), member.crc, self.trusted, metadata)));
                 Ok(Arc::clone(file) as Arc<dyn File>)
             }
-            Shared::Deflated(packed) => {
-                let new = || Packed::new(data(), metadata.size, member.crc, Arc::clone(&self.cache));
+            Shared::Packed(method, packed) => {
+                let new = || Packed::new(data(), *method, metadata.size, member.crc, Arc::clone(&self.cache));
                 let packed = Arc::clone(packed.get_or_init(|| Arc::new(new())));
-                Ok(Arc::new(DeflatedFile { packed, contents: OnceLock::new(), metadata }))
+                Ok(Arc::new(PackedFile { packed, contents: OnceLock::new(), metadata }))
             }
         }
     }
@@ -133,14 +129,14 @@ impl File for StoredFile {
     }
 }
 
-/// A handle on a deflated entry, which holds the contents from its first read on.
-struct DeflatedFile {
+/// A handle on a compressed entry, which holds the contents from its first read on.
+struct PackedFile {
     packed: Arc<Packed>,
     contents: OnceLock<Contents>,
     metadata: Metadata,
 }
 
-impl DeflatedFile {
+impl PackedFile {
     fn contents(&self) -> Result<&Contents> {
         if let Some(contents) = self.contents.get() {
             return Ok(contents);
@@ -150,7 +146,7 @@ impl DeflatedFile {
     }
 }
 
-impl File for DeflatedFile {
+impl File for PackedFile {
     fn metadata(&self) -> Result<Metadata> {
         Ok(self.metadata)
     }

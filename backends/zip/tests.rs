@@ -193,6 +193,29 @@ fn zip64_sizes_and_descriptors() {
     assert_eq!(contents(&zip, "s").unwrap(), contents_of);
 }
 
+/// The frame is what the reference implementation makes of the text.
+#[cfg(feature = "zip-zstd")]
+#[test]
+fn zstandard() {
+    let frame: &[u8] = b"(\xb5/\xfd\x00hu\x00\x008kitbag \x01\x00\x0eR\x8b\x11";
+    let text = b"kitbag ".repeat(40);
+    let item = |name: &str| craft::item(name.as_bytes(), 93, &text, frame.to_vec());
+    let large = prose(300_000, 4);
+    let encoded = ruzstd::encoding::compress_to_vec(&large[..], ruzstd::encoding::CompressionLevel::Fastest);
+    let items = [item("a"), item("wrong").both(|fields| fields.crc ^= 1), craft::item(b"large", 93, &large, encoded)];
+    let zip = mount(&items);
+    assert_eq!(contents(&zip, "a").unwrap(), text);
+    assert_eq!(contents(&zip, "large").unwrap(), large);
+    assert_eq!(contents(&zip, "wrong"), Err(Error::Io));
+    for size in [0, 1, 279, 281] {
+        let lie = item("a").both(|fields| fields.size = size);
+        assert_eq!(contents(&mount(&[lie]), "a"), Err(Error::Io));
+    }
+    let small = Zip::from_bytes(bytes(&items), &Options::new().cache(1000)).unwrap();
+    assert_eq!(contents(&small, "large"), Err(Error::TooLarge));
+    assert_eq!(contents(&small, "a").unwrap(), text);
+}
+
 #[test]
 fn many_entries() {
     let items: Vec<Item> = (0..60_000).map(|n| stored(&format!("d{}/e{}/f{n}", n % 100, n % 7), &[n as u8])).collect();
