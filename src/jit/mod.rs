@@ -3,8 +3,25 @@
 //! It knows nothing of stores, files or WASI; [`abi`] is all that it shares with the runtime.
 
 pub mod abi;
+mod buffer;
+mod compile;
+mod convention;
 mod env;
+mod masm;
+mod moves;
+mod ops;
+mod pins;
+mod reg;
+mod scan;
+mod state;
+mod walk;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
+#[cfg(target_arch = "x86_64")]
+use x86_64 as machine;
+
+pub use compile::{compile, host_stub};
 pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
 
 use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};
@@ -49,25 +66,7 @@ pub enum CompileError {
 /// A function to compile: what validates it, and its body.
 pub type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
-/// Compiles all functions of a module, on up to `threads` threads.
-///
-/// # Errors
-/// The first function, by index, that is not valid or exceeds a limit.
-pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
-    _ = (env, functions, threads);
-    Err(CompileError::Limit(0, "the compiler is on its way"))
-}
-
-/// The [`abi::FuncRef::entry`] of host functions that take their parameters as an array: code that gathers them,
-/// calls `function(callee, caller, values)` and spreads the results, where `function` is the pointer that
-/// [`abi::FuncRef::context`] points to, an [`HostArrayCall`].
-#[must_use]
-pub fn host_stub(signature: &Signature) -> Vec<u8> {
-    _ = signature;
-    Vec::new()
-}
-
-/// A host function that takes its parameters as an array of 16-byte values and leaves its results there.
-/// Only [`abi::Returned::status`] of what it gives counts.
+/// A host function that takes its parameters as an array of 16-byte values and leaves its results there. A pointer to it is what
+/// [`abi::FuncRef::context`] of such a function points to. Of what it gives, only [`abi::Returned::status`] counts.
 pub type HostArrayCall =
     unsafe extern "C" fn(*const abi::FuncRef, *mut abi::Context, *mut abi::Global) -> abi::Returned;

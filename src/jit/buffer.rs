@@ -1,0 +1,135 @@
+//! The buffer that code is emitted into.
+//!
+//! # Safety
+//!
+//! The assembler pushes bytes without looking at the capacity: [`Buffer::reserve`] is called once before
+//! each operator and guarantees [`HEADROOM`] bytes, more than any operator's longest code (those
+//! of unbounded length reserve as they go). Debug builds check each push.
+#![allow(unsafe_code, reason = "bytes are pushed without a capacity check each, see above")]
+
+use dynasmrt::{AssemblyOffset, DynasmApi};
+
+/// Bytes that fit after a [`Buffer::reserve`].
+const HEADROOM: usize = 1024;
+
+/// A growing run of machine code.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+}
+
+impl Buffer {
+    /// Makes room for one operator's code.
+    #[inline]
+    pub(crate) fn reserve(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() < HEADROOM {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.bytes.reserve(HEADROOM.max(self.bytes.capacity()));
+    }
+
+    #[inline]
+    pub(crate) fn position(&self) -> u32 {
+        self.bytes.len() as u32
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The 32-bit field at `at`.
+    pub(crate) fn field(&self, at: u32) -> u32 {
+        let at = at as usize;
+        u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"))
+    }
+
+    /// Overwrites the 32-bit field at `at`.
+    pub(crate) fn set_field(&mut self, at: u32, value: u32) {
+        let at = at as usize;
+        self.bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        let len = self.bytes.len();
+        debug_assert!(self.bytes.capacity() - len >= N, "an operator emitted more than its headroom");
+        // SAFETY: `reserve` has made room (module docs), so the N bytes at `len` are within the
+        // allocation, and they are initialised before the length takes them in.
+        unsafe {
+            self.bytes.as_mut_ptr().add(len).cast::<[u8; N]>().write_unaligned(bytes);
+            self.bytes.set_len(len + N);
+        }
+    }
+}
+
+impl Extend<u8> for Buffer {
+    #[inline]
+    fn extend<T: IntoIterator<Item = u8>>(&mut self, bytes: T) {
+        for byte in bytes {
+            self.put([byte]);
+        }
+    }
+}
+
+impl<'a> Extend<&'a u8> for Buffer {
+    #[inline]
+    fn extend<T: IntoIterator<Item = &'a u8>>(&mut self, bytes: T) {
+        self.extend(bytes.into_iter().copied());
+    }
+}
+
+impl DynasmApi for Buffer {
+    #[inline]
+    fn offset(&self) -> AssemblyOffset {
+        AssemblyOffset(self.bytes.len())
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.put([byte]);
+    }
+
+    fn align(&mut self, alignment: usize, with: u8) {
+        while !self.bytes.len().is_multiple_of(alignment) {
+            self.put([with]);
+        }
+    }
+
+    #[inline]
+    fn push_i16(&mut self, value: i16) {
+        self.put(value.to_le_bytes());
+    }
+
+    #[inline]
+    fn push_i32(&mut self, value: i32) {
+        self.put(value.to_le_bytes());
+    }
+
+    #[inline]
+    fn push_i64(&mut self, value: i64) {
+        self.put(value.to_le_bytes());
+    }
+
+    #[inline]
+    fn push_u16(&mut self, value: u16) {
+        self.put(value.to_le_bytes());
+    }
+
+    #[inline]
+    fn push_u32(&mut self, value: u32) {
+        self.put(value.to_le_bytes());
+    }
+
+    #[inline]
+    fn push_u64(&mut self, value: u64) {
+        self.put(value.to_le_bytes());
+    }
+}

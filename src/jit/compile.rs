@@ -1,0 +1,151 @@
+//! A module's functions, on one thread or several, to one run of code.
+
+use super::env::{Env, Signature};
+use super::machine::{self, Assembler, Features, Relocation};
+use super::masm::Masm;
+use super::scan::{Stats, scan};
+use super::walk::Walk;
+use super::{Code, CompileError, Function, FunctionCode};
+use wasmparser::FuncValidatorAllocations;
+
+/// Functions that a thread takes at once.
+const BATCH: usize = 64;
+
+/// Code of one function, at most: jumps within it reach this far with room to spare.
+const FUNCTION_CODE_MAX: u32 = 1 << 30;
+
+/// Compiles all functions of a module, on up to `threads` threads.
+///
+/// # Errors
+/// The first function, by index, that is not valid or exceeds a limit.
+pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
+    let features = Features::detect();
+    let threads = threads.clamp(1, functions.len().div_ceil(BATCH).max(1));
+    let parts = if threads == 1 {
+        vec![worker(env, features, functions)?]
+    } else {
+        let mut shares: Vec<Vec<Function<'_>>> = Vec::new();
+        let mut rest = functions;
+        let total: usize = rest.iter().map(|(_, body)| body.as_bytes().len()).sum();
+        for _ in 1..threads {
+            let share = split_share(&mut rest, total / threads);
+            shares.push(share);
+        }
+        shares.push(rest);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                shares.into_iter().map(|share| scope.spawn(move || worker(env, features, share))).collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect::<Result<Vec<_>, _>>()
+        })?
+    };
+    link(env, features, parts)
+}
+
+/// Takes functions off the front until they have `bytes` of code.
+fn split_share<'a>(functions: &mut Vec<Function<'a>>, bytes: usize) -> Vec<Function<'a>> {
+    let mut sum = 0;
+    let count = functions
+        .iter()
+        .take_while(|(_, body)| {
+            sum += body.as_bytes().len();
+            sum <= bytes
+        })
+        .count();
+    let rest = functions.split_off(count);
+    std::mem::replace(functions, rest)
+}
+
+/// One thread's functions, one after another.
+struct Part {
+    assembler: Assembler,
+    functions: Vec<FunctionCode>,
+}
+
+fn worker(env: &Env, features: Features, functions: Vec<Function<'_>>) -> Result<Part, CompileError> {
+    let mut walk = Walk::new(env, Assembler::new(features));
+    let mut stats = Stats::default();
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut codes = Vec::with_capacity(functions.len());
+    for (function, body) in functions {
+        let index = function.index;
+        let mut validator = function.into_validator(std::mem::take(&mut allocations));
+        scan::<Assembler, _>(env, &mut validator, &body, &mut stats).map_err(CompileError::Invalid)?;
+        allocations = validator.into_allocations();
+        let before = walk.masm().position();
+        let frame = walk.function(index, &body, &stats).map_err(CompileError::Invalid)?;
+        let end = walk.masm().position();
+        if end - before > FUNCTION_CODE_MAX || end > i32::MAX as u32 {
+            return Err(CompileError::Limit(index, "its code is too large"));
+        }
+        codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
+    }
+    Ok(Part { assembler: walk.into_masm(), functions: codes })
+}
+
+/// Puts the parts behind each other, resolves calls between functions, and adds the stubs.
+fn link(env: &Env, features: Features, parts: Vec<Part>) -> Result<Code, CompileError> {
+    let mut code = Code::default();
+    let mut relocations: Vec<Relocation> = Vec::new();
+    for Part { assembler, functions } in parts {
+        code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
+        let at = code.text.len() as u32;
+        if u64::from(at) + assembler.buf.bytes().len() as u64 > i32::MAX as u64 {
+            return Err(CompileError::Limit(0, "the module's code is too large"));
+        }
+        relocations.extend(assembler.relocations.iter().map(|r| Relocation { field: r.field + at, ..*r }));
+        code.functions.extend(functions.into_iter().map(|f| FunctionCode {
+            start: f.start + at,
+            end: f.end + at,
+            ..f
+        }));
+        if code.text.is_empty() {
+            code.text = assembler.buf.into_bytes();
+        } else {
+            code.text.extend_from_slice(assembler.buf.bytes());
+        }
+    }
+    for Relocation { field, function } in relocations {
+        let target = code.functions[function as usize].start;
+        let field = field as usize;
+        code.text[field..field + 4].copy_from_slice(&target.wrapping_sub(field as u32 + 4).to_le_bytes());
+    }
+    stubs(env, features, &mut code);
+    Ok(code)
+}
+
+/// The stubs of the types that escaping functions have.
+fn stubs(env: &Env, features: Features, code: &mut Code) {
+    let mut m = Assembler::new(features);
+    code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
+    let base = code.text.len() as u32;
+    code.trap_exit = base;
+    machine::trap_exit(&mut m);
+    code.entry_stubs = vec![None; env.types.len()];
+    code.adapters = vec![None; env.types.len()];
+    for (function, _) in env.escaping.iter().enumerate().filter(|(_, place)| place.is_some()) {
+        let ty = env.functions[function] as usize;
+        if code.entry_stubs[ty].is_none() {
+            m.reserve();
+            m.align();
+            code.entry_stubs[ty] = Some(base + m.position());
+            machine::entry_stub(&mut m, &env.types[ty]);
+            m.reserve();
+            m.align();
+            code.adapters[ty] = Some(base + m.position());
+            machine::adapter(&mut m, &env.types[ty]);
+        }
+    }
+    code.text.extend_from_slice(m.buf.bytes());
+}
+
+/// The [`abi::FuncRef::entry`](super::abi::FuncRef::entry) of host functions of a type that take their parameters as an array
+/// (a [`HostArrayCall`](super::HostArrayCall)): position-independent code that gathers them and spreads the results.
+#[must_use]
+pub fn host_stub(signature: &Signature) -> Vec<u8> {
+    let mut m = Assembler::new(Features::detect());
+    machine::host_stub(&mut m, signature);
+    m.buf.into_bytes()
+}

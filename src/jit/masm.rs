@@ -1,0 +1,188 @@
+//! What a machine does for the walk: the assembler by meaning.
+//!
+//! An implementation turns each request into instructions and keeps nothing of the value stack. It may use its
+//! own scratch registers, which are in none of the sets that it declares.
+//! Every operation is right for any aliasing of `dst` with its sources. Moves, loads and stores leave the flags alone.
+
+use super::abi::{Builtin, TrapCode};
+use super::env::Kind;
+use super::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
+use super::reg::{Reg, RegSet};
+
+/// Where a value is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Src {
+    Reg(Reg),
+    /// This many bytes above the stack pointer.
+    Slot(u32),
+    /// These bits; an i32's or f32's upper half is zero.
+    Imm(u64),
+}
+
+/// Where a value is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dst {
+    Reg(Reg),
+    Slot(u32),
+}
+
+/// A place in linear memory, or in the instance: base + index + offset.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
+    pub(crate) base: Reg,
+    /// Zero-extended to 64 bits.
+    pub(crate) index: Option<Reg>,
+    pub(crate) offset: i32,
+}
+
+impl Address {
+    pub(crate) const fn new(base: Reg, offset: u32) -> Address {
+        Address { base, index: None, offset: offset as i32 }
+    }
+}
+
+/// A place in the code that jumps lead to. Jumps that come before it is bound are chained through their
+/// own displacement fields, so that a label takes no memory but itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Label {
+    /// Where it is, plus 1; 0 while unbound.
+    pub(crate) bound: u32,
+    /// The last field that waits for it; 0 where none does (no field is at 0).
+    pub(crate) chain: u32,
+}
+
+impl Label {
+    /// Whether a jump waits for it.
+    pub(crate) const fn is_used(&self) -> bool {
+        self.chain != 0
+    }
+}
+
+/// What an operator needs in fixed registers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fixed {
+    pub(crate) lhs: Option<Reg>,
+    pub(crate) rhs: Option<Reg>,
+    /// Where the result appears; otherwise anywhere.
+    pub(crate) dst: Option<Reg>,
+    /// Registers that hold neither an operand nor anything else that is needed afterwards.
+    pub(crate) clobbers: RegSet,
+}
+
+/// A function's frame, known before its first instruction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FramePlan {
+    /// Callee-saved registers that the function uses.
+    pub(crate) saved: RegSet,
+    /// Bytes for outgoing arguments, homes and slots.
+    pub(crate) body: u32,
+    /// Whether the stack limit is compared with.
+    pub(crate) check_stack: bool,
+}
+
+/// Registers and conventions of a machine.
+pub(crate) trait Machine {
+    /// Never pinned to a local.
+    const TEMPS: RegSet;
+    /// For locals, best first; what a call preserves.
+    const SAVED_PINS: &'static [Reg];
+    /// For locals, best first; what a call destroys. Those not pinned serve as temporaries.
+    const UNSAVED_PINS: &'static [Reg];
+    /// Integer parameters.
+    const GENERAL_ARGS: &'static [Reg];
+    /// Float and vector parameters.
+    const VECTOR_ARGS: &'static [Reg];
+    /// Parameters of the runtime's functions.
+    const BUILTIN_ARGS: &'static [Reg];
+    /// A function's first result and a block's last, by class.
+    const GENERAL_RESULT: Reg;
+    const VECTOR_RESULT: Reg;
+    /// The instance's record, in compiled code.
+    const CONTEXT: Reg;
+    /// Memory 0's base, in compiled code.
+    const MEMORY: Reg;
+
+    /// The register for a kind's result.
+    fn result(kind: Kind) -> Reg {
+        if is_vector(kind) { Self::VECTOR_RESULT } else { Self::GENERAL_RESULT }
+    }
+}
+
+/// Whether values of a kind live in vector registers.
+pub(crate) const fn is_vector(kind: Kind) -> bool {
+    matches!(kind, Kind::F32 | Kind::F64 | Kind::V128)
+}
+
+/// The assembler.
+pub(crate) trait Masm: Machine {
+    /// Before each operator: room for its code.
+    fn reserve(&mut self);
+    fn position(&self) -> u32;
+    /// Pads for the entry of a function or the head of a loop.
+    fn align(&mut self);
+
+    // Frames.
+    fn prologue(&mut self, plan: &FramePlan);
+    fn epilogue(&mut self, plan: &FramePlan);
+    /// [`FunctionCode::frame`](super::FunctionCode::frame).
+    fn frame_size(plan: &FramePlan) -> u32;
+    /// Where the caller left its `index`th stack argument, seen from the body.
+    fn incoming(plan: &FramePlan, index: u32) -> u32;
+    /// Zeroes 8-byte slots. Destroys temporaries that hold no parameter.
+    fn zero_slots(&mut self, from: u32, count: u32);
+    /// Emits what was put off to the end of the function.
+    fn finish_function(&mut self);
+
+    // Moves.
+    fn mov(&mut self, kind: Kind, dst: Dst, src: Src);
+    /// Exchanges two registers of one class.
+    fn swap(&mut self, a: Reg, b: Reg);
+    /// A load of a whole value from the instance or a record, and its reverse.
+    fn load_field(&mut self, kind: Kind, dst: Reg, from: Address);
+    fn store_field(&mut self, kind: Kind, to: Address, src: Src);
+    fn address_of(&mut self, dst: Reg, place: Address);
+
+    // Control.
+    fn jump(&mut self, label: &mut Label);
+    fn branch(&mut self, cond: Cond, label: &mut Label);
+    fn bind(&mut self, label: &mut Label);
+    /// Jumps to the `index`th of the `count` [`Masm::table_entry`]s that follow, to the last for any index beyond.
+    /// Destroys `index`.
+    fn jump_table(&mut self, index: Reg, count: u32);
+    fn table_entry(&mut self, label: &mut Label);
+    fn trap(&mut self, code: TrapCode);
+    fn trap_if(&mut self, cond: Cond, code: TrapCode);
+
+    // Flags.
+    fn compare(&mut self, width: Width, lhs: Src, rhs: Src);
+    fn test(&mut self, width: Width, lhs: Reg, rhs: Src);
+    /// Sets the flags so that `cond` can be asked.
+    fn compare_floats(&mut self, width: Width, cond: Cond, lhs: Reg, rhs: Reg);
+    fn set(&mut self, cond: Cond, dst: Reg);
+    /// `dst = cond ? yes : dst`.
+    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src);
+
+    // Arithmetic.
+    fn fixed(&self, op: IntOp, width: Width, rhs: Src) -> Fixed;
+    fn int_op(&mut self, op: IntOp, width: Width, dst: Reg, lhs: Reg, rhs: Src);
+    fn int_unop(&mut self, op: IntUnOp, width: Width, dst: Reg, src: Src);
+    /// `dst = base + (index << shift)`, shift 1 to 3.
+    fn add_scaled(&mut self, width: Width, dst: Reg, base: Reg, index: Reg, shift: u8);
+    fn float_op(&mut self, op: FloatOp, width: Width, dst: Reg, lhs: Reg, rhs: Reg);
+    fn float_unop(&mut self, op: FloatUnOp, width: Width, dst: Reg, src: Reg);
+    fn convert(&mut self, op: Convert, dst: Reg, src: Reg);
+
+    // Linear memory.
+    fn load(&mut self, op: Load, dst: Reg, from: Address);
+    fn store(&mut self, op: Store, to: Address, src: Src);
+
+    // Calls. Arguments are in place; a result is in the first result register of its class.
+    fn call(&mut self, function: u32);
+    /// Through the [`Import`](super::abi::Import) that the instance holds at `import`.
+    fn call_import(&mut self, import: u32, result: Option<Kind>);
+    /// Arguments are in [`Machine::BUILTIN_ARGS`].
+    fn call_builtin(&mut self, builtin: Builtin);
+    /// Through the table whose address the instance holds at `table`, by the index in [`Machine::GENERAL_RESULT`], where the
+    /// type must be the one whose id the instance holds at `signature`.
+    fn call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>);
+}

@@ -1,0 +1,241 @@
+//! The first look at a function: validation, and what is worth knowing before its first instruction.
+//!
+//! Validating before compiling costs a second reading of the operators and buys much: the compiler
+//! never sees an invalid function, needs no `Result` per operator, knows the frame before the
+//! prologue, and which locals deserve registers. The counting rides on the validator's own visit.
+
+use super::convention::Places;
+use super::env::Env;
+use super::masm::Machine;
+use std::marker::PhantomData;
+use wasmparser::{
+    BinaryReaderError, BlockType, FrameKind, FrameStack, FuncValidator, FunctionBody, VisitOperator,
+    WasmModuleResources,
+};
+
+type Result<T> = std::result::Result<T, BinaryReaderError>;
+
+/// How much more a use counts for each loop around it: a factor of 8, five times at the most.
+const LOOP_SHIFT: u32 = 3;
+const LOOP_DEPTH_MAX: u32 = 5;
+
+/// What a function does with its locals, its stack and other functions.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    /// Uses of each local, weighted by loops.
+    pub(crate) weights: Vec<u32>,
+    /// Calls, weighted alike. 0 for a leaf.
+    pub(crate) calls: u32,
+    /// The operand stack's greatest height, in values.
+    pub(crate) height: u32,
+    /// Bytes of stack arguments of the calls.
+    pub(crate) outgoing: u32,
+    /// For each open block, whether it is a loop.
+    blocks: Vec<bool>,
+    loops: u32,
+}
+
+impl Stats {
+    fn clear(&mut self, locals: usize) {
+        self.weights.clear();
+        self.weights.resize(locals, 0);
+        (self.calls, self.height, self.outgoing, self.loops) = (0, 0, 0, 0);
+        self.blocks.clear();
+    }
+
+    fn weight(&self) -> u32 {
+        1 << (LOOP_SHIFT * self.loops.min(LOOP_DEPTH_MAX))
+    }
+
+    fn local(&mut self, index: u32) {
+        let weight = self.weight();
+        if let Some(uses) = self.weights.get_mut(index as usize) {
+            *uses = uses.saturating_add(weight);
+        }
+    }
+
+    fn open(&mut self, is_loop: bool) {
+        self.blocks.push(is_loop);
+        self.loops += u32::from(is_loop);
+    }
+
+    fn close(&mut self) {
+        self.loops -= u32::from(self.blocks.pop().unwrap_or(false));
+    }
+
+    fn calls(&mut self, stack_bytes: u32) {
+        self.calls = self.calls.saturating_add(self.weight());
+        self.outgoing = self.outgoing.max(stack_bytes);
+    }
+}
+
+/// Validates `body` and fills `stats`.
+pub(crate) fn scan<M: Machine, R: WasmModuleResources>(
+    env: &Env,
+    validator: &mut FuncValidator<R>,
+    body: &FunctionBody<'_>,
+    stats: &mut Stats,
+) -> Result<()> {
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader)?;
+    stats.clear(validator.len_locals() as usize);
+    reader.set_features(*validator.features());
+    while !reader.eof() {
+        let position = reader.original_position();
+        {
+            let inner = validator.visitor(position);
+            let mut counting = Counting { inner, stats, env, machine: PhantomData::<M> };
+            reader.visit_operator(&mut counting)??;
+        }
+        stats.height = stats.height.max(validator.operand_stack_height());
+    }
+    reader.finish_expression(&validator.visitor(reader.original_position()))
+}
+
+/// Validates through `inner` and counts.
+struct Counting<'s, V, M> {
+    inner: V,
+    stats: &'s mut Stats,
+    env: &'s Env,
+    machine: PhantomData<M>,
+}
+
+impl<V: FrameStack, M> FrameStack for Counting<'_, V, M> {
+    fn current_frame(&self) -> Option<FrameKind> {
+        self.inner.current_frame()
+    }
+}
+
+impl<V, M: Machine> Counting<'_, V, M> {
+    /// A call of a function of the type; what is out of range is refused right afterwards.
+    fn calls(&mut self, type_index: Option<u32>) {
+        let params = type_index.and_then(|ty| self.env.types.get(ty as usize)).map_or(&[][..], |ty| &ty.params);
+        self.stats.calls(Places::<M>::stack_bytes(params));
+    }
+
+    fn note_visit_local_get(&mut self, index: u32) {
+        self.stats.local(index);
+    }
+
+    fn note_visit_local_set(&mut self, index: u32) {
+        self.stats.local(index);
+    }
+
+    fn note_visit_local_tee(&mut self, index: u32) {
+        self.stats.local(index);
+    }
+
+    fn note_visit_block(&mut self, _: BlockType) {
+        self.stats.open(false);
+    }
+
+    fn note_visit_loop(&mut self, _: BlockType) {
+        self.stats.open(true);
+    }
+
+    fn note_visit_if(&mut self, _: BlockType) {
+        self.stats.open(false);
+    }
+
+    fn note_visit_end(&mut self) {
+        self.stats.close();
+    }
+
+    fn note_visit_call(&mut self, function: u32) {
+        self.calls(self.env.functions.get(function as usize).copied());
+    }
+
+    fn note_visit_call_indirect(&mut self, ty: u32, _: u32) {
+        self.calls(Some(ty));
+    }
+
+    fn note_runtime(&mut self) {
+        self.stats.calls(0);
+    }
+}
+
+/// Forwards each visit to the validator, after the note that some operators get.
+macro_rules! forward {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        $(
+            #[inline]
+            fn $visit(&mut self $($(, $arg: $argty)*)?) -> Self::Output {
+                note!(self $visit $($($arg),*)?);
+                self.inner.$visit($($($arg),*)?)
+            }
+        )*
+    };
+}
+
+macro_rules! note {
+    ($self:ident visit_local_get $i:ident) => {
+        $self.note_visit_local_get($i)
+    };
+    ($self:ident visit_local_set $i:ident) => {
+        $self.note_visit_local_set($i)
+    };
+    ($self:ident visit_local_tee $i:ident) => {
+        $self.note_visit_local_tee($i)
+    };
+    ($self:ident visit_block $ty:ident) => {
+        $self.note_visit_block($ty)
+    };
+    ($self:ident visit_loop $ty:ident) => {
+        $self.note_visit_loop($ty)
+    };
+    ($self:ident visit_if $ty:ident) => {
+        $self.note_visit_if($ty)
+    };
+    ($self:ident visit_end) => {
+        $self.note_visit_end()
+    };
+    ($self:ident visit_call $f:ident) => {
+        $self.note_visit_call($f)
+    };
+    ($self:ident visit_call_indirect $ty:ident, $table:ident) => {
+        $self.note_visit_call_indirect($ty, $table)
+    };
+    ($self:ident visit_memory_grow $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_memory_copy $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_memory_fill $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_memory_init $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_data_drop $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_elem_drop $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_table_get $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_table_set $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_table_grow $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_table_fill $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_table_copy $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_table_init $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($($_:tt)*) => {};
+}
+
+impl<'a, V: VisitOperator<'a, Output = Result<()>>, M: Machine> VisitOperator<'a> for Counting<'_, V, M> {
+    type Output = Result<()>;
+
+    wasmparser::for_each_visit_operator!(forward);
+}

@@ -1,0 +1,257 @@
+//! The walk: one visit per operator, code out. It names no machine.
+//!
+//! | part | operators |
+//! |---|---|
+//! | [`visit`] | the table of all of them |
+//! | [`arith`] | numeric, comparisons, `select` |
+//! | [`control`] | blocks and branches |
+//! | [`calls`] | calls, and what the runtime does |
+//! | [`memory`] | linear memory, locals, globals, references |
+
+mod arith;
+mod calls;
+mod control;
+mod memory;
+mod visit;
+
+use super::convention::{Place, Places};
+use super::env::{Env, Kind};
+use super::masm::{Dst, FramePlan, Masm, Src};
+use super::moves::Moves;
+use super::ops::Cond;
+use super::pins::{Local, Pins};
+use super::reg::Reg;
+use super::scan::Stats;
+use super::state::{Loc, Operand, State};
+use control::Frame;
+use wasmparser::{BinaryReaderError, FunctionBody};
+
+/// Functions smaller than this that call nothing do without a stack check: the limit leaves room for them.
+const SMALL_FRAME: u32 = 256;
+
+/// Compiles functions one after another into one assembler.
+#[derive(Debug)]
+pub(crate) struct Walk<'a, M> {
+    env: &'a Env,
+    state: State<M>,
+    pins: Pins,
+    plan: FramePlan,
+    frames: Vec<Frame<'a>>,
+    moves: Moves,
+    /// The function's code, and where in it the present operator begins.
+    code: &'a [u8],
+    at: usize,
+    /// Whether the present operator can be executed.
+    reachable: bool,
+    /// A shift by this much that the next operator, an addition, takes along.
+    scaled: Option<u8>,
+    results: &'a [Kind],
+    arrivals: Vec<Option<Reg>>,
+}
+
+impl<'a, M: Masm> Walk<'a, M> {
+    pub(crate) fn new(env: &'a Env, masm: M) -> Walk<'a, M> {
+        Walk {
+            env,
+            state: State::new(masm),
+            pins: Pins::default(),
+            plan: FramePlan::default(),
+            frames: Vec::new(),
+            moves: Moves::default(),
+            code: &[],
+            at: 0,
+            reachable: true,
+            scaled: None,
+            results: &[],
+            arrivals: Vec::new(),
+        }
+    }
+
+    pub(crate) fn masm(&mut self) -> &mut M {
+        &mut self.state.m
+    }
+
+    pub(crate) fn into_masm(self) -> M {
+        self.state.m
+    }
+
+    /// Compiles a function that was found valid. Gives the size of its frame.
+    pub(crate) fn function(
+        &mut self,
+        index: u32,
+        body: &FunctionBody<'a>,
+        stats: &Stats,
+    ) -> Result<u32, BinaryReaderError> {
+        let env = self.env;
+        let signature = &env.types[env.functions[index as usize] as usize];
+        self.results = &signature.results;
+        self.declare(&signature.params, body)?;
+        self.enter(&signature.params, stats);
+        let mut reader = body.get_binary_reader_for_operators()?;
+        self.code = body.as_bytes();
+        let start = body.range().start;
+        self.frames.push(Frame::function(self.results));
+        self.reachable = true;
+        while !self.frames.is_empty() {
+            self.at = (reader.original_position() - start) as usize;
+            self.state.m.reserve();
+            reader.visit_operator(self)?;
+            #[cfg(debug_assertions)]
+            if self.reachable {
+                self.state.check();
+            }
+        }
+        self.state.m.reserve();
+        self.state.m.finish_function();
+        Ok(M::frame_size(&self.plan))
+    }
+
+    /// Lists the locals, parameters first.
+    fn declare(&mut self, params: &[Kind], body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
+        let locals = &mut self.state.locals;
+        locals.clear();
+        let local = |kind| Local { kind, pin: None, home: 0, aliases: 0 };
+        locals.extend(params.iter().map(|&kind| local(kind)));
+        for declared in body.get_locals_reader()? {
+            let (count, ty) = declared?;
+            locals.extend(std::iter::repeat_n(local(ty.into()), count as usize));
+        }
+        Ok(())
+    }
+
+    /// Chooses pins, lays out the frame and brings parameters to where their locals live.
+    fn enter(&mut self, params: &[Kind], stats: &Stats) {
+        let mut places = Places::<M>::new();
+        self.arrivals.clear();
+        self.arrivals.extend(params.iter().map(|&kind| match places.next(kind) {
+            Place::Reg(reg) => Some(reg),
+            Place::Stack(_) => None,
+        }));
+        self.plan = FramePlan::default();
+        let slots = self.pins.choose::<M>(&mut self.state.locals, stats, &self.arrivals, &mut self.plan);
+        self.plan.body = slots + 8 * stats.height;
+        self.plan.check_stack = stats.calls > 0 || self.plan.body > SMALL_FRAME;
+        self.state.begin(self.pins.pinned, slots);
+        self.state.m.reserve();
+        self.state.m.align();
+        self.state.m.prologue(&self.plan);
+        self.receive(params);
+        self.zero(params.len());
+    }
+
+    /// Parameters: those with homes first, which frees their registers, then those with pins, the ones from the stack last.
+    fn receive(&mut self, params: &[Kind]) {
+        let mut places = Places::<M>::new();
+        let mut from_stack = Moves::default();
+        for (i, &kind) in params.iter().enumerate() {
+            self.state.m.reserve();
+            let src = match places.next(kind) {
+                Place::Reg(reg) => Src::Reg(reg),
+                Place::Stack(offset) => Src::Slot(M::incoming(&self.plan, 0) + offset),
+            };
+            match (self.state.locals[i].pin, src) {
+                (None, src) => self.state.m.mov(kind, Dst::Slot(self.state.locals[i].home), src),
+                (Some(pin), Src::Reg(_)) => self.moves.add(kind, pin, src),
+                (Some(pin), src) => from_stack.add(kind, pin, src),
+            }
+        }
+        self.state.m.reserve();
+        self.moves.resolve(&mut self.state.m);
+        from_stack.resolve(&mut self.state.m);
+    }
+
+    /// The other locals begin as zero.
+    fn zero(&mut self, params: usize) {
+        let (mut first, mut last) = (None, 0);
+        for i in params..self.state.locals.len() {
+            let Local { kind, pin, home, .. } = self.state.locals[i];
+            match pin {
+                Some(pin) => {
+                    self.state.m.reserve();
+                    self.state.m.mov(kind, Dst::Reg(pin), Src::Imm(0));
+                }
+                None => {
+                    first = first.or(Some(home));
+                    last = home + if kind == Kind::V128 { 16 } else { 8 };
+                }
+            }
+        }
+        if let Some(first) = first {
+            self.state.m.reserve();
+            self.state.m.zero_slots(first, (last - first) / 8);
+        }
+    }
+
+    // What comes next.
+
+    /// The opcode `ahead` bytes after the present operator's.
+    fn opcode(&self, ahead: usize) -> u8 {
+        self.code.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    /// Whether the operator `ahead` uses a condition as it is.
+    fn condition_wanted(&self, ahead: usize) -> bool {
+        const BR_IF: u8 = 0x0d;
+        const IF: u8 = 0x04;
+        const SELECT: u8 = 0x1b;
+        const I32_EQZ: u8 = 0x45;
+        matches!(self.opcode(ahead), BR_IF | IF | SELECT | I32_EQZ)
+    }
+
+    /// How many bytes the LEB128 number `ahead` takes.
+    fn leb_len(&self, ahead: usize) -> usize {
+        let rest = self.code.get(self.at + ahead..).unwrap_or(&[]);
+        rest.iter().position(|byte| byte & 0x80 == 0).map_or(0, |last| last + 1)
+    }
+
+    /// The register for a result, and the operands released: the pin of the local that the operator `ahead` sets, an
+    /// operand's own temporary, or another.
+    fn result<const N: usize>(&mut self, kind: Kind, ahead: usize, operands: [Operand; N]) -> Reg {
+        // Values that stand for the local are moved while the operands still keep their registers.
+        let pin = self.wanted_pin(kind, ahead);
+        for operand in operands {
+            self.state.release(operand);
+        }
+        if let Some(pin) = pin {
+            return pin;
+        }
+        let vector = super::masm::is_vector(kind);
+        let reuse = operands.iter().filter_map(|operand| operand.temp).find(|reg| reg.is_vector() == vector);
+        match reuse {
+            Some(reg) => {
+                self.state.take(reg);
+                reg
+            }
+            None => self.state.alloc(vector),
+        }
+    }
+
+    fn wanted_pin(&mut self, kind: Kind, ahead: usize) -> Option<Reg> {
+        const LOCAL_SET: u8 = 0x21;
+        const LOCAL_TEE: u8 = 0x22;
+        if !matches!(self.opcode(ahead), LOCAL_SET | LOCAL_TEE) {
+            return None;
+        }
+        let mut index = 0u32;
+        for (i, &byte) in self.code.get(self.at + ahead + 1..)?.iter().take(5).enumerate() {
+            index |= u32::from(byte & 0x7f) << (7 * i);
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let local = self.state.locals.get(index as usize)?;
+        let pin = local.pin.filter(|_| local.kind == kind)?;
+        self.state.unalias(index);
+        Some(pin)
+    }
+
+    /// Pushes a comparison's outcome: as flags where the next operator asks for a condition, else as a number.
+    fn push_cond(&mut self, cond: Cond) {
+        if self.condition_wanted(1) {
+            return self.state.push(Kind::I32, Loc::Flags(cond));
+        }
+        let dst = self.result(Kind::I32, 1, []);
+        self.state.m.set(cond, dst);
+        self.state.push_reg(Kind::I32, dst);
+    }
+}

@@ -1,0 +1,153 @@
+//! Calls, and what the runtime does for the guest.
+
+use super::Walk;
+use crate::jit::abi::{Builtin, Context, Import};
+use crate::jit::convention::{Place, Places};
+use crate::jit::env::Kind;
+use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
+use crate::jit::ops::Convert;
+use crate::jit::reg::Reg;
+use crate::jit::state::Loc;
+use std::mem::offset_of;
+
+/// The place of a result after the first in the store's area.
+pub(super) fn result_place(area: Reg, index: usize) -> Address {
+    Address::new(area, 16 * (index as u32 - 1))
+}
+
+impl<'a, M: Masm> Walk<'a, M> {
+    pub(super) fn call(&mut self, function: u32) {
+        let env = self.env;
+        let signature = &env.types[env.functions[function as usize] as usize];
+        let results = &signature.results[..];
+        self.arguments(&signature.params, None);
+        if function < env.imported_functions {
+            let import = env.layout.imports + function * size_of::<Import>() as u32;
+            self.state.m.call_import(import, results.first().copied());
+        } else {
+            self.state.m.call(function - env.imported_functions);
+        }
+        self.returned(results);
+    }
+
+    pub(super) fn call_indirect(&mut self, ty: u32, table: u32) {
+        let env = self.env;
+        let signature = &env.types[ty as usize];
+        let results = &signature.results[..];
+        self.arguments(&signature.params, Some(M::GENERAL_RESULT));
+        let table = env.layout.tables + 8 * table;
+        self.state.m.call_indirect(table, env.layout.signatures + 4 * ty, results.first().copied());
+        self.returned(results);
+    }
+
+    /// Brings the arguments into place, and the index on top of them into `index` if there is one.
+    fn arguments(&mut self, params: &[Kind], index: Option<Reg>) {
+        let count = params.len() + usize::from(index.is_some());
+        self.before_call(count);
+        let mut places = Places::<M>::new();
+        for (i, &kind) in params.iter().enumerate() {
+            self.state.m.reserve();
+            let (_, src) = self.state.peek(count - 1 - i);
+            match places.next(kind) {
+                Place::Reg(reg) => self.moves.add(kind, reg, src),
+                Place::Stack(offset) => self.state.m.mov(kind, Dst::Slot(offset), src),
+            }
+        }
+        if let Some(index) = index {
+            let (kind, src) = self.state.peek(0);
+            self.moves.add(kind, index, src);
+        }
+        self.state.m.reserve();
+        self.moves.resolve(&mut self.state.m);
+        self.state.truncate(self.state.stack.len() - count);
+    }
+
+    /// Saves what a call destroys: temporaries below the `arguments`, and pins.
+    fn before_call(&mut self, arguments: usize) {
+        self.state.settle_temps(self.state.stack.len() - arguments);
+        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Slot(home), Src::Reg(pin)));
+    }
+
+    fn after_call(&mut self) {
+        self.state.free_all();
+        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(home)));
+    }
+
+    fn each_unsaved(&mut self, mut act: impl FnMut(&mut M, Kind, Reg, u32)) {
+        for &index in &self.pins.unsaved {
+            let local = self.state.locals[index as usize];
+            if let Some(pin) = local.pin {
+                self.state.m.reserve();
+                act(&mut self.state.m, local.kind, pin, local.home);
+            }
+        }
+    }
+
+    fn returned(&mut self, results: &[Kind]) {
+        self.after_call();
+        let Some((&first, others)) = results.split_first() else { return };
+        self.state.push_reg(first, M::result(first));
+        if others.is_empty() {
+            return;
+        }
+        let area = self.results_area();
+        for (i, &kind) in others.iter().enumerate() {
+            self.state.m.reserve();
+            let reg = self.state.alloc(crate::jit::masm::is_vector(kind));
+            self.state.m.load_field(kind, reg, result_place(area, i + 1));
+            self.state.push_reg(kind, reg);
+        }
+        self.state.release_reg(area);
+    }
+
+    /// The address of the store's area for results, in a temporary.
+    pub(super) fn results_area(&mut self) -> Reg {
+        let area = self.state.alloc(false);
+        let place = Address::new(M::CONTEXT, offset_of!(Context, results) as u32);
+        self.state.m.load_field(Kind::Ref, area, place);
+        area
+    }
+
+    /// Calls the runtime with constants, then the `operands` values on top of the stack.
+    pub(super) fn runtime(&mut self, builtin: Builtin, constants: &[u32], operands: usize, result: Option<Kind>) {
+        self.before_call(operands);
+        let registers = M::BUILTIN_ARGS;
+        for (i, &reg) in registers[constants.len()..constants.len() + operands].iter().enumerate() {
+            let (kind, src) = self.state.peek(operands - 1 - i);
+            self.moves.add(kind, reg, src);
+        }
+        self.moves.resolve(&mut self.state.m);
+        for (&constant, &reg) in constants.iter().zip(registers) {
+            self.state.m.mov(Kind::I32, Dst::Reg(reg), Src::Imm(u64::from(constant)));
+        }
+        self.state.truncate(self.state.stack.len() - operands);
+        self.state.m.call_builtin(builtin);
+        self.after_call();
+        if let Some(kind) = result {
+            let reg = <M as Machine>::GENERAL_RESULT;
+            if kind == Kind::I32 {
+                self.state.m.convert(Convert::Wrap, reg, reg);
+            }
+            self.state.push_reg(kind, reg);
+        }
+    }
+
+    pub(super) fn ref_func(&mut self, function: u32) {
+        let env = self.env;
+        if function < env.imported_functions {
+            let dst = self.state.alloc(false);
+            let import = env.layout.imports + function * size_of::<Import>() as u32;
+            let place = Address::new(M::CONTEXT, import + offset_of!(Import, func) as u32);
+            self.state.m.load_field(Kind::Ref, dst, place);
+            return self.state.push_reg(Kind::Ref, dst);
+        }
+        let Some(place) = env.escaping[function as usize] else {
+            // Validation lets `ref.func` name only functions that the module declares as referred to.
+            return self.state.push(Kind::Ref, Loc::Const(0));
+        };
+        let dst = self.state.alloc(false);
+        let record = env.layout.func_refs + place * size_of::<crate::jit::abi::FuncRef>() as u32;
+        self.state.m.address_of(dst, Address::new(M::CONTEXT, record));
+        self.state.push_reg(Kind::Ref, dst);
+    }
+}

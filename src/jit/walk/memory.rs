@@ -1,0 +1,257 @@
+//! Linear memory, locals, globals.
+
+use super::Walk;
+use crate::jit::abi::{Builtin, MEMORY_GUARD, Memory, MemoryStyle, Table, TrapCode};
+use crate::jit::env::Kind;
+use crate::jit::masm::{Address, Dst, Masm, Src, is_vector};
+use crate::jit::ops::{Cond, IntOp, Load, Store, Width};
+use crate::jit::reg::Reg;
+use crate::jit::state::{Loc, Operand};
+use std::mem::offset_of;
+use wasmparser::{MemArg, MemArgTarget};
+
+/// The end of what a 32-bit index can reach.
+const FOUR_GIB: u64 = 1 << 32;
+
+/// A place in linear memory, and the temporaries that it keeps busy.
+struct Place {
+    address: Address,
+    temps: [Option<Reg>; 2],
+}
+
+impl Place {
+    /// Its temporaries, as operands to release.
+    fn operands(&self) -> [Operand; 2] {
+        self.temps.map(|temp| Operand { kind: Kind::I64, src: Src::Imm(0), temp })
+    }
+}
+
+impl<M: Masm> Walk<'_, M> {
+    pub(super) fn load(&mut self, op: Load, memarg: MemArg) {
+        let Some(place) = self.place_in_memory(memarg, op.size()) else { return self.never(op.kind()) };
+        let ahead = 1 + self.memarg_len();
+        let [a, b] = place.operands();
+        let dst = self.result(op.kind(), ahead, [a, b]);
+        self.state.m.load(op, dst, place.address);
+        self.state.push_reg(op.kind(), dst);
+    }
+
+    /// The result of an access that always traps.
+    fn never(&mut self, kind: Kind) {
+        self.state.push(kind, Loc::Const(0));
+    }
+
+    pub(super) fn store(&mut self, op: Store, memarg: MemArg) {
+        let mut value = self.state.pop();
+        if !matches!(value.src, Src::Imm(_)) {
+            self.state.in_reg(&mut value);
+        }
+        if let Some(place) = self.place_in_memory(memarg, op.size()) {
+            self.state.m.store(op, place.address, value.src);
+            for operand in place.operands() {
+                self.state.release(operand);
+            }
+        }
+        self.state.release(value);
+    }
+
+    /// How many bytes the present operator's memory argument takes.
+    fn memarg_len(&self) -> usize {
+        let flags = self.leb_len(1);
+        let index = if self.opcode(1) & 0x40 != 0 { self.leb_len(1 + flags) } else { 0 };
+        flags + index + self.leb_len(1 + flags + index)
+    }
+
+    /// Takes an index off the stack and makes an address that is inside the memory, or faults, or was checked.
+    /// `None` where it can only be outside; the trap is emitted then.
+    fn place_in_memory(&mut self, memarg: MemArg, size: u64) -> Option<Place> {
+        let index = self.state.pop();
+        let memory = self.env.memories[memory_of(memarg) as usize];
+        if memory.style == MemoryStyle::Checked {
+            return Some(self.checked_place(index, memarg, size));
+        }
+        let (base, base_temp) = self.memory_base(memory_of(memarg));
+        if let Src::Imm(index) = index.src {
+            return self.constant_place(base, base_temp, index + memarg.offset, size);
+        }
+        let mut index = index;
+        let reg = self.state.in_reg(&mut index);
+        if memarg.offset + size <= MEMORY_GUARD {
+            let address = Address { base, index: Some(reg), offset: memarg.offset as i32 };
+            return Some(Place { address, temps: [index.temp, base_temp] });
+        }
+        let sum = self.sum(index, memarg.offset);
+        self.state.m.compare(Width::W64, Src::Reg(sum), Src::Imm(FOUR_GIB));
+        self.state.m.trap_if(Cond::GtU, TrapCode::MemoryOutOfBounds);
+        let address = Address { base, index: Some(sum), offset: 0 };
+        Some(Place { address, temps: [Some(sum), base_temp] })
+    }
+
+    fn constant_place(&mut self, base: Reg, base_temp: Option<Reg>, at: u64, size: u64) -> Option<Place> {
+        if at + size > FOUR_GIB {
+            self.state.m.trap(TrapCode::MemoryOutOfBounds);
+            base_temp.map(|reg| self.state.release_reg(reg));
+            return None;
+        }
+        if let Ok(offset) = i32::try_from(at) {
+            return Some(Place { address: Address { base, index: None, offset }, temps: [base_temp, None] });
+        }
+        let index = self.state.alloc(false);
+        self.state.m.mov(Kind::I64, Dst::Reg(index), Src::Imm(at));
+        let address = Address { base, index: Some(index), offset: 0 };
+        Some(Place { address, temps: [Some(index), base_temp] })
+    }
+
+    /// `index + offset` in 64 bits, in a temporary that is not the index's own.
+    fn sum(&mut self, mut index: Operand, offset: u64) -> Reg {
+        let reg = self.state.in_reg(&mut index);
+        let sum = self.state.alloc(false);
+        self.state.m.mov(Kind::I64, Dst::Reg(sum), Src::Imm(offset));
+        self.state.m.int_op(IntOp::Add, Width::W64, sum, sum, Src::Reg(reg));
+        self.state.release(index);
+        sum
+    }
+
+    /// Compares the end of the access with the memory's length.
+    fn checked_place(&mut self, index: Operand, memarg: MemArg, size: u64) -> Place {
+        let index64 = self.env.memories[memory_of(memarg) as usize].index64;
+        let at = self.sum(index, memarg.offset);
+        if index64 {
+            self.state.m.compare(Width::W64, Src::Reg(at), Src::Imm(memarg.offset));
+            self.state.m.trap_if(Cond::LtU, TrapCode::MemoryOutOfBounds);
+        }
+        let record = self.memory_record(memory_of(memarg));
+        let left = self.state.alloc(false);
+        self.state.m.load_field(Kind::I64, left, Address::new(record, offset_of!(Memory, len) as u32));
+        // Behind the access there must be room: len - at >= size, and no borrow.
+        self.state.m.compare(Width::W64, Src::Reg(at), Src::Reg(left));
+        self.state.m.trap_if(Cond::GtU, TrapCode::MemoryOutOfBounds);
+        self.state.m.int_op(IntOp::Sub, Width::W64, left, left, Src::Reg(at));
+        self.state.m.compare(Width::W64, Src::Reg(left), Src::Imm(size));
+        self.state.m.trap_if(Cond::LtU, TrapCode::MemoryOutOfBounds);
+        self.state.release_reg(left);
+        self.state.m.load_field(Kind::Ref, record, Address::new(record, offset_of!(Memory, base) as u32));
+        let address = Address { base: record, index: Some(at), offset: 0 };
+        Place { address, temps: [Some(at), Some(record)] }
+    }
+
+    /// The base of a guarded memory, which never moves: pinned for the first one.
+    fn memory_base(&mut self, memory: u32) -> (Reg, Option<Reg>) {
+        if memory == 0 {
+            return (M::MEMORY, None);
+        }
+        let record = self.memory_record(memory);
+        self.state.m.load_field(Kind::Ref, record, Address::new(record, offset_of!(Memory, base) as u32));
+        (record, Some(record))
+    }
+
+    /// The address of a memory's record, in a temporary.
+    fn memory_record(&mut self, memory: u32) -> Reg {
+        self.record(self.env.layout.memories + 8 * memory)
+    }
+
+    fn record(&mut self, place: u32) -> Reg {
+        let record = self.state.alloc(false);
+        self.state.m.load_field(Kind::Ref, record, Address::new(M::CONTEXT, place));
+        record
+    }
+
+    pub(super) fn memory_size(&mut self, memory: u32) {
+        let env = self.env.memories[memory as usize];
+        let dst = self.memory_record(memory);
+        self.state.m.load_field(Kind::I64, dst, Address::new(dst, offset_of!(Memory, len) as u32));
+        let shift = Src::Imm(u64::from(env.page_shift));
+        self.state.m.int_op(IntOp::ShrU, Width::W64, dst, dst, shift);
+        self.state.push_reg(index_kind(env.index64), dst);
+    }
+
+    pub(super) fn memory_grow(&mut self, memory: u32) {
+        let kind = index_kind(self.env.memories[memory as usize].index64);
+        self.runtime(Builtin::memory_grow, &[memory], 1, Some(kind));
+    }
+
+    pub(super) fn table_size(&mut self, table: u32) {
+        let env = self.env.tables[table as usize];
+        let dst = self.record(self.env.layout.tables + 8 * table);
+        self.state.m.load_field(Kind::I64, dst, Address::new(dst, offset_of!(Table, len) as u32));
+        self.state.push_reg(index_kind(env.index64), dst);
+    }
+
+    pub(super) fn table_grow(&mut self, table: u32) {
+        let kind = index_kind(self.env.tables[table as usize].index64);
+        self.runtime(Builtin::table_grow, &[table], 2, Some(kind));
+    }
+
+    // Locals and globals.
+
+    pub(super) fn local_set(&mut self, index: u32) {
+        let value = self.state.pop();
+        self.state.unalias(index);
+        self.assign(index, value);
+        self.state.release(value);
+    }
+
+    pub(super) fn local_tee(&mut self, index: u32) {
+        let value = self.state.pop();
+        self.state.unalias(index);
+        self.assign(index, value);
+        // An unpinned local's value is best left where it is.
+        match (self.state.locals[index as usize].pin, value.temp) {
+            (None, Some(temp)) => self.state.push_reg(value.kind, temp),
+            _ => {
+                self.state.release(value);
+                self.state.push_local(index);
+            }
+        }
+    }
+
+    fn assign(&mut self, index: u32, value: Operand) {
+        let local = self.state.locals[index as usize];
+        let dst = local.pin.map_or(Dst::Slot(local.home), Dst::Reg);
+        self.state.m.mov(local.kind, dst, value.src);
+    }
+
+    /// The place of a global; a temporary holds its address where it is imported.
+    fn global(&mut self, index: u32) -> (Address, Option<Reg>) {
+        let env = self.env;
+        if let Some(defined) = index.checked_sub(env.imported_globals) {
+            return (Address::new(M::CONTEXT, env.layout.globals + 16 * defined), None);
+        }
+        let record = self.record(env.layout.imported_globals + 8 * index);
+        (Address::new(record, 0), Some(record))
+    }
+
+    pub(super) fn global_get(&mut self, index: u32) {
+        let kind = self.env.globals[index as usize].kind;
+        let (place, temp) = self.global(index);
+        let ahead = 1 + self.leb_len(1);
+        let operand = Operand { kind: Kind::Ref, src: Src::Imm(0), temp };
+        let dst = self.result(kind, ahead, [operand]);
+        self.state.m.load_field(kind, dst, place);
+        self.state.push_reg(kind, dst);
+    }
+
+    pub(super) fn global_set(&mut self, index: u32) {
+        let mut value = self.state.pop();
+        if is_vector(value.kind) || matches!(value.src, Src::Slot(_)) {
+            self.state.in_reg(&mut value);
+        }
+        let (place, temp) = self.global(index);
+        self.state.m.store_field(value.kind, place, value.src);
+        temp.map(|reg| self.state.release_reg(reg));
+        self.state.release(value);
+    }
+}
+
+/// What indexes a memory or table.
+fn index_kind(index64: bool) -> Kind {
+    if index64 { Kind::I64 } else { Kind::I32 }
+}
+
+/// The memory that an access names.
+fn memory_of(memarg: MemArg) -> u32 {
+    match memarg.target {
+        MemArgTarget::Memory(index) => index,
+        MemArgTarget::Array(_) => unreachable!("accesses to arrays were not validated"),
+    }
+}

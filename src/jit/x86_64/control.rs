@@ -1,0 +1,448 @@
+//! Jumps, frames, traps and calls, and what is put off to a function's end.
+
+use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts};
+use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
+use crate::jit::env::Kind;
+use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Src, is_vector};
+use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
+use crate::jit::reg::Reg;
+use dynasmrt::DynasmApi;
+use std::mem::offset_of;
+
+/// The condition's code in `jcc`, `setcc` and `cmovcc`, for those that one flag test answers.
+const fn condition_code(cond: Cond) -> Option<u8> {
+    Some(match cond {
+        Cond::Eq => 0x4,
+        Cond::Ne => 0x5,
+        Cond::LtS => 0xc,
+        Cond::LtU => 0x2,
+        Cond::GtS => 0xf,
+        Cond::GtU | Cond::FGt | Cond::FLt => 0x7,
+        Cond::LeS => 0xe,
+        Cond::LeU | Cond::FNotGt | Cond::FNotLt => 0x6,
+        Cond::GeS => 0xd,
+        Cond::GeU | Cond::FGe | Cond::FLe => 0x3,
+        Cond::FNotGe | Cond::FNotLe => 0x2,
+        Cond::FEq | Cond::FNe => return None,
+    })
+}
+
+const OVERFLOW: u8 = 0x0;
+const PARITY: u8 = 0xa;
+const NO_PARITY: u8 = 0xb;
+
+impl Assembler {
+    /// The displacement field of a jump that was just begun: final for a bound label, else a link of the label's chain.
+    fn jump_field(&mut self, label: &mut Label) {
+        let at = self.buf.position();
+        if label.bound != 0 {
+            let target = label.bound - 1;
+            self.buf.push_i32(target.wrapping_sub(at + 4) as i32);
+        } else {
+            self.buf.push_u32(label.chain);
+            label.chain = at;
+        }
+    }
+
+    /// A backward jump that fits takes two bytes.
+    fn short_jump(&mut self, opcode: u8, label: &Label) -> bool {
+        if label.bound == 0 {
+            return false;
+        }
+        let distance = i64::from(label.bound - 1) - i64::from(self.buf.position() + 2);
+        i8::try_from(distance).is_ok_and(|distance| {
+            self.buf.push(opcode);
+            self.buf.push_i8(distance);
+            true
+        })
+    }
+
+    fn branch_code(&mut self, code: u8, label: &mut Label) {
+        if !self.short_jump(0x70 | code, label) {
+            self.buf.push(0x0f);
+            self.buf.push(0x80 | code);
+            self.jump_field(label);
+        }
+    }
+
+    pub(super) fn parity_branch(&mut self, set: bool, label: &mut Label) {
+        self.branch_code(if set { PARITY } else { NO_PARITY }, label);
+    }
+
+    pub(super) fn overflow_branch(&mut self, label: &mut Label) {
+        self.branch_code(OVERFLOW, label);
+    }
+
+    /// After a call through [`FuncRef::entry`]: leaves if it says so, and brings a float where compiled code expects it.
+    fn returned(&mut self, result: Option<Kind>) {
+        asm!(self; test rdx, rdx);
+        self.trap_if(Cond::Ne, TrapCode::Host);
+        match result {
+            Some(Kind::F32) => asm!(self; movd xmm0, eax),
+            Some(Kind::F64) => asm!(self; movq xmm0, rax),
+            _ => {}
+        }
+    }
+
+    /// Calls the function whose record RDI points to.
+    fn call_func_ref(&mut self, result: Option<Kind>) {
+        asm!(self; mov rsi, r15; call QWORD [rdi + offset_of!(FuncRef, entry) as i32]);
+        self.returned(result);
+    }
+
+    fn cold(&mut self, cold: Cold) {
+        self.buf.reserve();
+        match cold {
+            Cold::Trap { mut from, code } => {
+                self.bind(&mut from);
+                self.trap(code);
+            }
+            Cold::Mismatch { mut from } => {
+                let mut null = Label::default();
+                self.bind(&mut from);
+                self.compare(Width::W32, Src::Reg(R11), Src::Imm(0));
+                self.branch(Cond::Eq, &mut null);
+                self.trap(TrapCode::IndirectCallTypeMismatch);
+                self.bind(&mut null);
+                self.trap(TrapCode::UninitializedElement);
+            }
+            Cold::Cross { mut from, mut back, result } => {
+                self.bind(&mut from);
+                asm!(self; mov rdi, [rax + offset_of!(TableEntry, func) as i32]);
+                self.call_func_ref(result);
+                self.jump(&mut back);
+            }
+            Cold::Truncated { mut from, mut back, trunc } => {
+                self.bind(&mut from);
+                self.truncated(trunc, &mut back);
+            }
+        }
+    }
+
+    fn pushes(plan: &FramePlan) -> u32 {
+        plan.saved.len() * 8
+    }
+
+    /// The part of the frame below the saved registers: what keeps the stack aligned to 16 at calls.
+    fn body(plan: &FramePlan) -> u32 {
+        let whole = (plan.body + Self::pushes(plan) + 8).next_multiple_of(16);
+        whole - 8 - Self::pushes(plan)
+    }
+
+    fn check_stack(&mut self, plan: &FramePlan) {
+        let limit = field(offset_of!(Context, stack_limit) as u32);
+        let size = Self::frame_size(plan);
+        if size <= 1024 {
+            from_mem!(self, limit, cmp rsp);
+        } else {
+            let below = Address { base: RSP, index: None, offset: -(size as i32) };
+            from_mem!(self, below, lea Rq(R11.number()));
+            from_mem!(self, limit, cmp Rq(R11.number()));
+        }
+        self.trap_if(Cond::LtU, TrapCode::StackOverflow);
+    }
+}
+
+impl Masm for Assembler {
+    #[inline]
+    fn reserve(&mut self) {
+        self.buf.reserve();
+    }
+
+    #[inline]
+    fn position(&self) -> u32 {
+        self.buf.position()
+    }
+
+    fn align(&mut self) {
+        /// The recommended forms of a no-op of 1 to 9 bytes.
+        const NOPS: [&[u8]; 10] = [
+            &[],
+            &[0x90],
+            &[0x66, 0x90],
+            &[0x0f, 0x1f, 0x00],
+            &[0x0f, 0x1f, 0x40, 0x00],
+            &[0x0f, 0x1f, 0x44, 0x00, 0x00],
+            &[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
+            &[0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
+            &[0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+            &[0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+        ];
+        let mut gap = (16 - self.buf.position() % 16) as usize % 16;
+        while gap > 0 {
+            let nop = NOPS[gap.min(9)];
+            self.buf.extend(nop);
+            gap -= nop.len();
+        }
+    }
+
+    fn prologue(&mut self, plan: &FramePlan) {
+        if plan.check_stack {
+            self.check_stack(plan);
+        }
+        for reg in plan.saved {
+            asm!(self; push Rq(reg.number()));
+        }
+        match Self::body(plan) as i32 {
+            0 => {}
+            body @ 1..=127 => asm!(self; sub rsp, BYTE body as i8),
+            body => asm!(self; sub rsp, body),
+        }
+    }
+
+    fn epilogue(&mut self, plan: &FramePlan) {
+        match Self::body(plan) as i32 {
+            0 => {}
+            body @ 1..=127 => asm!(self; add rsp, BYTE body as i8),
+            body => asm!(self; add rsp, body),
+        }
+        let mut saved: Vec<Reg> = plan.saved.collect();
+        while let Some(reg) = saved.pop() {
+            asm!(self; pop Rq(reg.number()));
+        }
+        asm!(self; ret);
+    }
+
+    fn frame_size(plan: &FramePlan) -> u32 {
+        Self::pushes(plan) + Self::body(plan)
+    }
+
+    fn incoming(plan: &FramePlan, index: u32) -> u32 {
+        Self::frame_size(plan) + 8 + 8 * index
+    }
+
+    fn zero_slots(&mut self, from: u32, count: u32) {
+        self.zero_slots_impl(from, count);
+    }
+
+    fn finish_function(&mut self) {
+        let mut next = 0;
+        while let Some(&cold) = self.cold.get(next) {
+            self.cold(cold);
+            next += 1;
+        }
+        self.cold.clear();
+    }
+
+    fn mov(&mut self, kind: Kind, dst: Dst, src: Src) {
+        self.mov_impl(kind, dst, src);
+    }
+
+    fn swap(&mut self, a: Reg, b: Reg) {
+        let (x, y) = (a.number(), b.number());
+        if a.is_vector() {
+            asm!(self; movaps xmm15, Rx(x); movaps Rx(x), Rx(y); movaps Rx(y), xmm15);
+        } else {
+            asm!(self; xchg Rq(x), Rq(y));
+        }
+    }
+
+    fn load_field(&mut self, kind: Kind, dst: Reg, from: Address) {
+        self.load_value(kind, dst, from);
+    }
+
+    fn store_field(&mut self, kind: Kind, to: Address, src: Src) {
+        self.store_value(kind, to, src);
+    }
+
+    fn address_of(&mut self, dst: Reg, place: Address) {
+        from_mem!(self, place, lea Rq(dst.number()));
+    }
+
+    fn jump(&mut self, label: &mut Label) {
+        if !self.short_jump(0xeb, label) {
+            self.buf.push(0xe9);
+            self.jump_field(label);
+        }
+    }
+
+    fn branch(&mut self, cond: Cond, label: &mut Label) {
+        match (condition_code(cond), cond) {
+            (Some(code), _) => self.branch_code(code, label),
+            (None, Cond::FEq) => {
+                let mut unordered = Label::default();
+                self.parity_branch(true, &mut unordered);
+                self.branch(Cond::Eq, label);
+                self.bind(&mut unordered);
+            }
+            (None, _) => {
+                self.parity_branch(true, label);
+                self.branch(Cond::Ne, label);
+            }
+        }
+    }
+
+    fn bind(&mut self, label: &mut Label) {
+        let here = self.buf.position();
+        let mut at = label.chain;
+        while at != 0 {
+            let next = self.buf.field(at);
+            self.buf.set_field(at, here.wrapping_sub(at + 4));
+            at = next;
+        }
+        *label = Label { bound: here + 1, chain: 0 };
+    }
+
+    fn jump_table(&mut self, index: Reg, count: u32) {
+        let (i, t) = (index.number(), R11.number());
+        let last = count as i32 - 1;
+        asm!(self; mov Rd(t), last; cmp Rd(i), Rd(t); cmova Rd(i), Rd(t));
+        // Entries are displacements from their own ends, as those of jumps are. The table begins behind
+        // `lea` (7 bytes, ending at its own displacement's reference point), `lea`, `movsxd`, `lea`, `jmp`.
+        let lea_end = self.buf.position() + 7;
+        asm!(self; lea Rq(t), [rip + 0]);
+        asm!(self; lea Rq(t), [BYTE Rq(t) + Rq(i) * 4 + 0]; movsxd Rq(i), DWORD [BYTE Rq(t) + 0]);
+        asm!(self; lea Rq(t), [BYTE Rq(t) + Rq(i) + 4]; jmp Rq(t));
+        let table = self.buf.position();
+        self.buf.set_field(lea_end - 4, table - lea_end);
+    }
+
+    fn table_entry(&mut self, label: &mut Label) {
+        self.buf.reserve();
+        self.jump_field(label);
+    }
+
+    fn trap(&mut self, code: TrapCode) {
+        asm!(self; ud2);
+        self.buf.push(code as u8);
+    }
+
+    fn trap_if(&mut self, cond: Cond, code: TrapCode) {
+        let mut from = Label::default();
+        self.branch(cond, &mut from);
+        self.cold.push(Cold::Trap { from, code });
+    }
+
+    fn compare(&mut self, width: Width, lhs: Src, rhs: Src) {
+        self.compare_impl(width, lhs, rhs);
+    }
+
+    fn test(&mut self, width: Width, lhs: Reg, rhs: Src) {
+        self.test_impl(width, lhs, rhs);
+    }
+
+    fn compare_floats(&mut self, width: Width, cond: Cond, lhs: Reg, rhs: Reg) {
+        self.compare_floats_impl(width, cond, lhs, rhs);
+    }
+
+    fn set(&mut self, cond: Cond, dst: Reg) {
+        let d = dst.number();
+        match (condition_code(cond), cond) {
+            (Some(code), _) => self.setcc(code, d),
+            (None, Cond::FEq) => {
+                self.setcc(NO_PARITY, R11.number());
+                self.setcc(0x4, d);
+                asm!(self; and Rb(d), Rb(R11.number()));
+            }
+            (None, _) => {
+                self.setcc(PARITY, R11.number());
+                self.setcc(0x5, d);
+                asm!(self; or Rb(d), Rb(R11.number()));
+            }
+        }
+        asm!(self; movzx Rd(d), Rb(d));
+    }
+
+    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src) {
+        match condition_code(cond) {
+            Some(code) if !is_vector(kind) => {
+                let yes = self.in_reg(kind, yes);
+                self.cmov(code, dst.number(), yes.number());
+            }
+            _ => {
+                let mut skip = Label::default();
+                self.branch(cond.negated(), &mut skip);
+                self.mov_impl(kind, Dst::Reg(dst), yes);
+                self.bind(&mut skip);
+            }
+        }
+    }
+
+    fn fixed(&self, op: IntOp, width: Width, rhs: Src) -> Fixed {
+        self.fixed_impl(op, width, rhs)
+    }
+
+    fn int_op(&mut self, op: IntOp, width: Width, dst: Reg, lhs: Reg, rhs: Src) {
+        self.int_op_impl(op, width, dst, lhs, rhs);
+    }
+
+    fn int_unop(&mut self, op: IntUnOp, width: Width, dst: Reg, src: Src) {
+        self.int_unop_impl(op, width, dst, src);
+    }
+
+    fn add_scaled(&mut self, width: Width, dst: Reg, base: Reg, index: Reg, shift: u8) {
+        self.add_scaled_impl(width, dst, base, index, shift);
+    }
+
+    fn float_op(&mut self, op: FloatOp, width: Width, dst: Reg, lhs: Reg, rhs: Reg) {
+        self.float_op_impl(op, width, dst, lhs, rhs);
+    }
+
+    fn float_unop(&mut self, op: FloatUnOp, width: Width, dst: Reg, src: Reg) {
+        self.float_unop_impl(op, width, dst, src);
+    }
+
+    fn convert(&mut self, op: Convert, dst: Reg, src: Reg) {
+        self.convert_impl(op, dst, src);
+    }
+
+    fn load(&mut self, op: Load, dst: Reg, from: Address) {
+        self.load_impl(op, dst, from);
+    }
+
+    fn store(&mut self, op: Store, to: Address, src: Src) {
+        self.store_impl(op, to, src);
+    }
+
+    fn call(&mut self, function: u32) {
+        self.buf.push(0xe8);
+        self.relocations.push(Relocation { field: self.buf.position(), function });
+        self.buf.push_i32(0);
+    }
+
+    fn call_import(&mut self, import: u32, result: Option<Kind>) {
+        from_mem!(self, field(import + offset_of!(Import, func) as u32), mov rdi);
+        asm!(self; mov rsi, r15);
+        let entry = (import + offset_of!(Import, entry) as u32) as i32;
+        asm!(self; call QWORD [DWORD r15 + entry]);
+        self.returned(result);
+    }
+
+    fn call_builtin(&mut self, builtin: Builtin) {
+        from_mem!(self, field(offset_of!(Context, builtins) as u32), mov Rq(R11.number()));
+        let place = builtin.offset() as i32;
+        asm!(self; mov rdi, r15; call QWORD [DWORD r11 + place]);
+        self.returned(None);
+    }
+
+    fn call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>) {
+        const _: () = assert!(size_of::<TableEntry>() == 32);
+        from_mem!(self, field(table), mov Rq(R11.number()));
+        asm!(self; cmp rax, [r11 + offset_of!(Table, len) as i32]);
+        self.trap_if(Cond::GeU, TrapCode::UndefinedElement);
+        asm!(self; shl rax, 5; add rax, [r11 + offset_of!(Table, base) as i32]);
+        asm!(self; mov r11d, [rax + offset_of!(TableEntry, signature) as i32]);
+        from_mem!(self, field(signature), cmp r11d);
+        let (mut mismatch, mut cross, mut back) = (Label::default(), Label::default(), Label::default());
+        self.branch(Cond::Ne, &mut mismatch);
+        asm!(self; cmp r15, [rax + offset_of!(TableEntry, context) as i32]);
+        self.branch(Cond::Ne, &mut cross);
+        asm!(self; call QWORD [rax + offset_of!(TableEntry, code) as i32]);
+        self.bind(&mut back);
+        self.cold.push(Cold::Mismatch { from: mismatch });
+        self.cold.push(Cold::Cross { from: cross, back, result });
+    }
+}
+
+impl Assembler {
+    fn setcc(&mut self, code: u8, d: u8) {
+        let rex = 0x40 | (d >> 3);
+        self.buf.extend(&[rex, 0x0f, 0x90 | code, 0xc0 | (d & 7)]);
+    }
+
+    /// 64 bits: an i32's zero upper half moves along.
+    fn cmov(&mut self, code: u8, d: u8, s: u8) {
+        let rex = 0x48 | ((d >> 3) << 2) | (s >> 3);
+        self.buf.extend(&[rex, 0x0f, 0x40 | code, 0xc0 | ((d & 7) << 3) | (s & 7)]);
+    }
+}

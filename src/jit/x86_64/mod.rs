@@ -1,0 +1,168 @@
+//! The x86_64 machine: System V, with AVX, BMI and LZCNT forms where the processor has them.
+
+mod control;
+mod convert;
+mod float;
+mod int;
+mod memory;
+mod moves;
+mod stubs;
+
+use super::abi::TrapCode;
+use super::buffer::Buffer;
+use super::env::Kind;
+use super::masm::{Address, Label, Machine};
+use super::reg::{Reg, RegSet};
+
+pub(crate) use stubs::{adapter, entry_stub, host_stub, trap_exit};
+
+/// Emits into `$m.buf`.
+macro_rules! asm {
+    ($m:expr; $($code:tt)*) => {
+        dynasmrt::dynasm!($m.buf; .arch x64; $($code)*)
+    };
+}
+
+/// An instruction whose last operand is memory, with the shorter displacement that fits.
+macro_rules! from_mem {
+    ($m:expr, $address:expr, $($code:tt)+) => {{
+        let Parts { base, index, offset } = parts($address);
+        match i8::try_from(offset) {
+            Ok(offset) => asm!($m; $($code)+, [BYTE Rq(base) + Rq(index) + offset]),
+            Err(_) => asm!($m; $($code)+, [DWORD Rq(base) + Rq(index) + offset]),
+        }
+    }};
+}
+
+/// An instruction whose first operand is memory.
+macro_rules! to_mem {
+    ($m:expr, $address:expr, $op:ident $($size:ident)? => $($code:tt)+) => {{
+        let Parts { base, index, offset } = parts($address);
+        match i8::try_from(offset) {
+            Ok(offset) => asm!($m; $op $($size)? [BYTE Rq(base) + Rq(index) + offset], $($code)+),
+            Err(_) => asm!($m; $op $($size)? [DWORD Rq(base) + Rq(index) + offset], $($code)+),
+        }
+    }};
+}
+
+pub(crate) use {asm, from_mem, to_mem};
+
+pub(crate) const RAX: Reg = Reg::general(0);
+pub(crate) const RCX: Reg = Reg::general(1);
+pub(crate) const RDX: Reg = Reg::general(2);
+pub(crate) const RBX: Reg = Reg::general(3);
+pub(crate) const RSP: Reg = Reg::general(4);
+pub(crate) const RBP: Reg = Reg::general(5);
+pub(crate) const RSI: Reg = Reg::general(6);
+pub(crate) const RDI: Reg = Reg::general(7);
+pub(crate) const R8: Reg = Reg::general(8);
+pub(crate) const R9: Reg = Reg::general(9);
+pub(crate) const R10: Reg = Reg::general(10);
+/// The assembler's own.
+pub(crate) const R11: Reg = Reg::general(11);
+pub(crate) const R12: Reg = Reg::general(12);
+pub(crate) const R13: Reg = Reg::general(13);
+pub(crate) const R14: Reg = Reg::general(14);
+pub(crate) const R15: Reg = Reg::general(15);
+
+const fn xmm(number: u8) -> Reg {
+    Reg::vector(number)
+}
+
+/// What the processor offers beyond SSE4.1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Features {
+    pub(crate) avx: bool,
+    pub(crate) bmi1: bool,
+    pub(crate) bmi2: bool,
+    pub(crate) lzcnt: bool,
+    pub(crate) popcnt: bool,
+}
+
+impl Features {
+    /// This processor's.
+    pub(crate) fn detect() -> Features {
+        Features {
+            avx: std::arch::is_x86_feature_detected!("avx"),
+            bmi1: std::arch::is_x86_feature_detected!("bmi1"),
+            bmi2: std::arch::is_x86_feature_detected!("bmi2"),
+            lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
+            popcnt: std::arch::is_x86_feature_detected!("popcnt"),
+        }
+    }
+}
+
+/// Code that a function needs only in rare cases, put off to its end.
+#[derive(Clone, Copy, Debug)]
+enum Cold {
+    /// An undefined instruction and its cause.
+    Trap { from: Label, code: TrapCode },
+    /// A table entry in RAX that is null or has the wrong type.
+    Mismatch { from: Label },
+    /// A table entry in RAX whose function runs in another instance, or in none.
+    Cross { from: Label, back: Label, result: Option<Kind> },
+    /// A signed truncation that gave the value that stands for "invalid", which may be right.
+    Truncated { from: Label, back: Label, trunc: convert::Trunc },
+}
+
+/// A `call` whose displacement waits for the callee's place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relocation {
+    /// The displacement field.
+    pub(crate) field: u32,
+    pub(crate) function: u32,
+}
+
+/// The assembler of this machine.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    pub(crate) buf: Buffer,
+    pub(crate) relocations: Vec<Relocation>,
+    cold: Vec<Cold>,
+    features: Features,
+}
+
+impl Assembler {
+    pub(crate) fn new(features: Features) -> Assembler {
+        Assembler { buf: Buffer::default(), relocations: Vec::new(), cold: Vec::new(), features }
+    }
+}
+
+impl Machine for Assembler {
+    const TEMPS: RegSet = RegSet::of(&[RAX, RCX, RDX, RDI, xmm(0), xmm(1), xmm(2), xmm(3), xmm(4), xmm(5)]);
+    const SAVED_PINS: &'static [Reg] = &[RBX, RBP, R12, R13];
+    const UNSAVED_PINS: &'static [Reg] =
+        &[RSI, R8, R9, R10, xmm(6), xmm(7), xmm(8), xmm(9), xmm(10), xmm(11), xmm(12), xmm(13)];
+    const GENERAL_ARGS: &'static [Reg] = &[RDX, RCX, R8, R9];
+    const VECTOR_ARGS: &'static [Reg] = &[xmm(0), xmm(1), xmm(2), xmm(3), xmm(4), xmm(5), xmm(6), xmm(7)];
+    const BUILTIN_ARGS: &'static [Reg] = &[RSI, RDX, RCX, R8, R9];
+    const GENERAL_RESULT: Reg = RAX;
+    const VECTOR_RESULT: Reg = xmm(0);
+    const CONTEXT: Reg = R15;
+    const MEMORY: Reg = R14;
+}
+
+/// The assembler's own vector registers.
+const X15: u8 = 15;
+const X14: u8 = 14;
+
+/// The registers of an address by the machine's numbers; index 4 encodes "none".
+struct Parts {
+    base: u8,
+    index: u8,
+    offset: i32,
+}
+
+fn parts(address: Address) -> Parts {
+    Parts { base: address.base.number(), index: address.index.map_or(4, Reg::number), offset: address.offset }
+}
+
+/// A place in the frame.
+const fn slot(offset: u32) -> Address {
+    Address::new(RSP, offset)
+}
+
+/// A place in the instance's record.
+const fn field(offset: u32) -> Address {
+    Address::new(R15, offset)
+}
