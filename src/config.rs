@@ -1,0 +1,101 @@
+//! What an [`Engine`](crate::Engine) is to allow.
+
+use wasmparser::WasmFeatures;
+
+/// WebAssembly 2.0 without vectors.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2.difference(WasmFeatures::SIMD);
+
+/// Features and limits of an [`Engine`](crate::Engine). Every limit is answered by an error, or by the
+/// -1 of `memory.grow` and `table.grow`, and counts what is used, not what is declared.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) features: WasmFeatures,
+    pub(crate) max_wasm_stack: usize,
+    pub(crate) max_memory: u64,
+    pub(crate) max_table_elements: u64,
+    pub(crate) max_instances: usize,
+    pub(crate) max_memories: usize,
+    pub(crate) max_tables: usize,
+    pub(crate) max_host_references: usize,
+    pub(crate) compile_threads: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}
+
+impl Config {
+    /// WebAssembly 2.0 without vectors, and limits that real programs do not meet.
+    #[must_use]
+    pub fn new() -> Config {
+        Config {
+            features: FEATURES,
+            max_wasm_stack: 1 << 20,
+            max_memory: 1 << 32,
+            max_table_elements: 10_000_000,
+            max_instances: 10_000,
+            max_memories: 10_000,
+            max_tables: 10_000,
+            max_host_references: 10_000_000,
+            compile_threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Bytes of stack that a guest can use, over all calls that it nests in one entry. It gets less on a
+    /// thread whose stack is smaller, where the last 256 KiB are kept for host functions. 1 MiB unless set.
+    pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
+        self.max_wasm_stack = bytes;
+        self
+    }
+
+    /// Bytes of each linear memory. 4 GiB unless set.
+    pub fn max_memory(&mut self, bytes: u64) -> &mut Config {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Elements of each table. 10 million unless set.
+    pub fn max_table_elements(&mut self, elements: u64) -> &mut Config {
+        self.max_table_elements = elements;
+        self
+    }
+
+    /// Instances in one store. 10,000 unless set.
+    pub fn max_instances(&mut self, instances: usize) -> &mut Config {
+        self.max_instances = instances;
+        self
+    }
+
+    /// Linear memories in one store. 10,000 unless set.
+    pub fn max_memories(&mut self, memories: usize) -> &mut Config {
+        self.max_memories = memories;
+        self
+    }
+
+    /// Tables in one store. 10,000 unless set.
+    pub fn max_tables(&mut self, tables: usize) -> &mut Config {
+        self.max_tables = tables;
+        self
+    }
+
+    /// [`ExternRef`](crate::ExternRef)s in one store, which keeps them until it is dropped. 10 million unless set.
+    pub fn max_host_references(&mut self, references: usize) -> &mut Config {
+        self.max_host_references = references;
+        self
+    }
+
+    /// Threads that compile one module. As many as the machine has unless set.
+    pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
+        self.compile_threads = threads.max(1);
+        self
+    }
+
+    /// Whether everything that came after WebAssembly 1.0 is accepted, and bulk memory's rule that a segment
+    /// which does not fit traps after those before it were written. On unless set.
+    pub fn wasm_2(&mut self, enable: bool) -> &mut Config {
+        self.features.set(FEATURES.difference(WasmFeatures::WASM1), enable);
+        self
+    }
+}

@@ -1,0 +1,106 @@
+//! What modules and stores share: configuration, signature ids, stubs of host functions.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::code::CodeMemory;
+use crate::jit::{self, abi::MemoryStyle};
+use crate::memory::{self, Region};
+use crate::{Config, FuncType, MemoryType, Result, trap};
+
+/// Compiles modules and is shared by the stores that run them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    /// Whether the system grants reservations of 4 GiB.
+    guarded: bool,
+    signatures: Mutex<HashMap<FuncType, u32>>,
+    stubs: Mutex<HashMap<jit::Signature, Arc<CodeMemory>>>,
+}
+
+impl Default for Engine {
+    /// With the default [`Config`].
+    fn default() -> Engine {
+        Engine::with(Config::new())
+    }
+}
+
+impl Engine {
+    /// An engine as `config` says. It installs the process' handlers of faults, which pass on what is
+    /// not theirs.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Error::Unsupported), where the configuration asks for what this machine does not have.
+    pub fn new(config: &Config) -> Result<Engine> {
+        Ok(Engine::with(config.clone()))
+    }
+
+    fn with(config: Config) -> Engine {
+        trap::install_handlers();
+        let guarded = Region::reserve(memory::GUARDED_BYTES).is_ok();
+        Engine(Arc::new(Inner { config, guarded, signatures: Mutex::default(), stubs: Mutex::default() }))
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whether both are the same engine.
+    #[must_use]
+    pub fn same(a: &Engine, b: &Engine) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    /// The canonical id of a function type, from 1 on. Ids are never given back, since tables and
+    /// imports compare them for as long as any store lives; there is one for each distinct type.
+    pub(crate) fn signature_id(&self, ty: &FuncType) -> u32 {
+        let mut ids = self.0.signatures.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = ids.len() as u32 + 1;
+        *ids.entry(ty.clone()).or_insert(next)
+    }
+
+    /// The code that hosts' functions of this type are entered through where they take their values as an array.
+    pub(crate) fn host_stub(&self, ty: &FuncType) -> Result<Arc<CodeMemory>> {
+        let signature = ty.signature();
+        let mut stubs = self.0.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stub) = stubs.get(&signature) {
+            return Ok(Arc::clone(stub));
+        }
+        let stub = Arc::new(CodeMemory::new(&jit::host_stub(&signature))?);
+        stubs.insert(signature, Arc::clone(&stub));
+        Ok(stub)
+    }
+
+    /// How accesses to memories of type `ty` are kept inside: one answer for the engine's life, since
+    /// modules are compiled for it and share memories.
+    pub(crate) fn memory_style(&self, ty: &MemoryType) -> MemoryStyle {
+        if self.0.guarded && !ty.index64 && ty.page_shift >= 16 { MemoryStyle::Guarded } else { MemoryStyle::Checked }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ValType;
+
+    #[test]
+    fn signature_ids_start_at_one_and_are_canonical() {
+        let engine = Engine::default();
+        let unary = || FuncType::new([ValType::I32], []);
+        assert_eq!(engine.signature_id(&unary()), 1);
+        assert_eq!(engine.signature_id(&FuncType::new([], [])), 2);
+        assert_eq!(engine.signature_id(&unary()), 1);
+    }
+
+    #[test]
+    fn references_of_different_types_are_different_signatures() {
+        let engine = Engine::default();
+        let func = engine.signature_id(&FuncType::new([ValType::FUNCREF], []));
+        assert_ne!(func, engine.signature_id(&FuncType::new([ValType::EXTERNREF], [])));
+    }
+}

@@ -1,0 +1,260 @@
+//! [Instantiation](https://webassembly.github.io/spec/core/exec/modules.html#instantiation), in the specification's order: nothing is seen of an
+//! instance whose imports do not match or for which there is no room; one whose segments do not
+//! fit, or whose start function traps, stays, since others may hold its functions by then.
+//!
+//! # Safety
+//! Records are filled before any code of the instance runs, with pointers to what the store owns.
+
+#![allow(unsafe_code, reason = "fills instance records; see the module's Safety section")]
+
+use std::ptr::{self, NonNull};
+
+use super::builtins::{init_memory, init_table};
+use super::record::Record;
+use super::{Extern, InstanceData};
+use crate::jit::abi::{self, FuncRef, TrapCode};
+use crate::module::{Item, Mode, Module};
+use crate::owned::Owned;
+use crate::store::{GlobalData, StoreOpaque};
+use crate::table::check_range;
+use crate::{Engine, Error, ExternType, Func, Result, Trap};
+
+/// Imports by kind, as places in the store.
+#[derive(Default)]
+struct Imports {
+    functions: Vec<NonNull<FuncRef>>,
+    tables: Vec<u32>,
+    memories: Vec<u32>,
+    globals: Vec<u32>,
+}
+
+impl StoreOpaque {
+    /// Makes an instance that has its imports, its memories and tables, and its globals' values; gives its place.
+    pub(super) fn allocate_instance(&mut self, module: &Module, imports: &[Extern]) -> Result<u32> {
+        assert!(Engine::same(self.engine(), module.engine()), "a module was used with a store of another engine");
+        self.check_count(self.instances.len() + 1, self.engine().config().max_instances, "instances")?;
+        let imports = self.match_imports(module, imports)?;
+        let lens = (self.memories.len(), self.tables.len());
+        let allocated = self.allocate_parts(module, imports);
+        if allocated.is_err() {
+            self.memories.truncate(lens.0);
+            self.tables.truncate(lens.1);
+        }
+        allocated
+    }
+
+    fn match_imports(&self, module: &Module, externs: &[Extern]) -> Result<Imports> {
+        let wanted = &module.info().imports;
+        if wanted.len() != externs.len() {
+            return Err(Error::Link(format!("{} imports are needed, {} were given", wanted.len(), externs.len())));
+        }
+        let mut imports = Imports::default();
+        for (import, found) in wanted.iter().zip(externs) {
+            let ty = self.extern_type(found);
+            if !ty.matches(&import.ty) {
+                return Err(Error::Link(format!(
+                    "incompatible import type for \"{}\" \"{}\": expected {}, found {ty}",
+                    import.module, import.name, import.ty
+                )));
+            }
+            match *found {
+                Extern::Func(func) => imports.functions.push(func.func_ref(self)),
+                Extern::Table(table) => imports.tables.push(table.index(self)),
+                Extern::Memory(memory) => imports.memories.push(memory.index(self)),
+                Extern::Global(global) => imports.globals.push(global.index(self)),
+            }
+        }
+        Ok(imports)
+    }
+
+    /// # Panics
+    /// If it is another store's.
+    pub(crate) fn check_owns(&self, item: &Extern) {
+        match *item {
+            Extern::Func(func) => _ = func.func_ref(self),
+            Extern::Table(table) => _ = table.index(self),
+            Extern::Memory(memory) => _ = memory.index(self),
+            Extern::Global(global) => _ = global.index(self),
+        }
+    }
+
+    /// Its type; for memories and tables, with the present size as the minimum.
+    pub(crate) fn extern_type(&self, item: &Extern) -> ExternType {
+        match *item {
+            Extern::Func(func) => ExternType::Func(func.ty_in(self)),
+            Extern::Table(table) => ExternType::Table(self.tables[table.index(self) as usize].get().ty()),
+            Extern::Memory(memory) => ExternType::Memory(self.memories[memory.index(self) as usize].get().ty()),
+            Extern::Global(global) => ExternType::Global(self.global(global.index(self)).ty.clone()),
+        }
+    }
+
+    fn allocate_parts(&mut self, module: &Module, mut imports: Imports) -> Result<u32> {
+        let info = module.info();
+        for ty in &info.memories[info.imported_memories..] {
+            imports.memories.push(self.new_memory(ty)?);
+        }
+        for ty in &info.tables[info.imported_tables..] {
+            imports.tables.push(self.new_table(ty)?);
+        }
+        let record = Record::new(module.layout(), self.context())?;
+        let index = self.instances.len() as u32;
+        let defined = self.globals.len() as u32..;
+        imports.globals.extend(defined.take(info.global_inits.len()));
+        let data = Owned::new(InstanceData {
+            host_memory: ptr::null_mut(),
+            index,
+            module: module.clone(),
+            record,
+            memories: imports.memories.into(),
+            tables: imports.tables.into(),
+            globals: imports.globals.into(),
+            dropped_elements: vec![false; info.elements.len()].into(),
+            dropped_data: vec![false; info.data.len()].into(),
+        });
+        self.instances.push(data);
+        self.fill_record(index, &imports.functions);
+        self.define_globals(index);
+        Ok(index)
+    }
+
+    fn fill_record(&mut self, index: u32, functions: &[NonNull<FuncRef>]) {
+        let memory_at = |memory: &u32| self.memories[*memory as usize].as_ptr().cast::<abi::Memory>();
+        let table_at = |table: &u32| self.tables[*table as usize].as_ptr().cast::<abi::Table>();
+        let owned = &self.instances[index as usize];
+        let instance = owned.get();
+        let (layout, info) = (instance.module.layout(), instance.module.info());
+        // SAFETY: the record has a place for each of these, and nothing else uses it yet.
+        unsafe {
+            fill(instance, layout.signatures, instance.module.signatures().iter().copied());
+            fill(instance, layout.memories, instance.memories.iter().map(memory_at));
+            fill(instance, layout.tables, instance.tables.iter().map(table_at));
+            let imported = &instance.globals[..info.imported_globals];
+            fill(instance, layout.imported_globals, imported.iter().map(|&global| self.global(global).place.as_ptr()));
+            fill(
+                instance,
+                layout.imports,
+                functions.iter().map(|func| abi::Import { func: func.as_ptr(), entry: func.as_ref().entry }),
+            );
+            fill_func_refs(instance);
+            (*instance.context()).instance = owned.as_ptr().cast();
+        }
+        self.set_memories(index);
+    }
+
+    /// Memory 0 for compiled code, and the memory for host functions.
+    fn set_memories(&mut self, index: u32) {
+        let instance = self.instances[index as usize].get();
+        let exported = instance.module.info().export("memory");
+        let host = if let Some(Item::Memory(memory)) = exported { memory } else { 0 };
+        let Some(&host) = instance.memories.get(host as usize) else { return };
+        let base = self.memories[instance.memories[0] as usize].get().abi.base;
+        // SAFETY: nothing else uses the record yet.
+        unsafe { (*instance.context()).memory_base = base };
+        let host_memory = self.memories[host as usize].as_ptr().cast();
+        self.instances[index as usize].get_mut().host_memory = host_memory;
+    }
+
+    fn define_globals(&mut self, index: u32) {
+        let instance = self.instances[index as usize].get();
+        let info = instance.module.info();
+        for (global, init) in (info.imported_globals as u32..).zip(&info.global_inits) {
+            let place = instance.global(global);
+            let value = abi::Global(instance.evaluate(init).to_le_bytes());
+            // SAFETY: a place of the record, which nothing else uses yet.
+            unsafe { place.write(value) };
+            self.globals.push(GlobalData { place, ty: info.globals[global as usize].clone() });
+        }
+    }
+
+    /// Fills tables and memories from the instance's segments; gives the start function.
+    pub(super) fn initialize_instance(&mut self, index: u32) -> Result<Option<Func>> {
+        let instance = self.instances[index as usize].as_non_null();
+        // SAFETY: owned by the store in an allocation of its own; no code of it runs, and nothing else borrows it.
+        let instance = unsafe { &mut *instance.as_ptr() };
+        if !self.engine().config().features.bulk_memory() {
+            self.check_segments(instance)?;
+        }
+        let trap = |code: TrapCode| Error::Trap(Trap::new(code));
+        self.initialize_tables(instance).map_err(trap)?;
+        self.initialize_memories(instance).map_err(trap)?;
+        let start = instance.module.info().start;
+        Ok(start.map(|start| Func::new_handle(self.id(), instance.func_ref(start))))
+    }
+
+    fn initialize_tables(&mut self, instance: &mut InstanceData) -> Result<(), TrapCode> {
+        let module = instance.module.clone();
+        let info = module.info();
+        for (&table, init) in instance.tables[info.imported_tables..].iter().zip(&info.table_inits) {
+            if let Some(init) = init {
+                let value = instance.evaluate(init) as u64;
+                let table = self.table_mut(table);
+                table.fill(0, value, table.abi.len)?;
+            }
+        }
+        for (segment, number) in info.elements.iter().zip(0..) {
+            if let Mode::Active(table, offset) = &segment.mode {
+                let target = instance.evaluate(offset) as u64;
+                init_table(self, instance, *table, number, (target, 0, segment.elements.len() as u64))?;
+            }
+            let passive = matches!(segment.mode, Mode::Passive);
+            instance.dropped_elements[number] = !passive;
+        }
+        Ok(())
+    }
+
+    fn initialize_memories(&mut self, instance: &mut InstanceData) -> Result<(), TrapCode> {
+        let module = instance.module.clone();
+        for (segment, number) in module.info().data.iter().zip(0..) {
+            if let Mode::Active(memory, offset) = &segment.mode {
+                let target = instance.evaluate(offset) as u64;
+                init_memory(self, instance, *memory, number, (target, 0, segment.bytes.len() as u64))?;
+                instance.dropped_data[number] = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// WebAssembly 1.0's rule: all segments fit, or none is written.
+    fn check_segments(&self, instance: &InstanceData) -> Result<()> {
+        let info = instance.module.info();
+        for segment in &info.elements {
+            if let Mode::Active(table, offset) = &segment.mode {
+                let table = self.tables[instance.tables[*table as usize] as usize].get();
+                let target = instance.evaluate(offset) as u64;
+                let fits = table.check(target, segment.elements.len() as u64);
+                fits.map_err(|_| Error::Link("elements segment does not fit".into()))?;
+            }
+        }
+        for segment in &info.data {
+            if let Mode::Active(memory, offset) = &segment.mode {
+                let memory = self.memories[instance.memories[*memory as usize] as usize].get();
+                let target = instance.evaluate(offset) as u64;
+                let fits = check_range(target, segment.bytes.len() as u64, memory.abi.len);
+                fits.map_err(|_| Error::Link("data segment does not fit".into()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// # Safety
+/// The record has places for these values at `offset`, and nothing else uses it.
+unsafe fn fill<T>(instance: &InstanceData, offset: u32, values: impl Iterator<Item = T>) {
+    for (index, value) in (0..).zip(values) {
+        // SAFETY: the caller's promise.
+        unsafe { instance.record.place::<T>(offset, index).write(value) };
+    }
+}
+
+/// # Safety
+/// Nothing else uses the record.
+unsafe fn fill_func_refs(instance: &InstanceData) {
+    let (module, info) = (&instance.module, instance.module.info());
+    for (function, place) in (0..).zip(&info.escaping).filter_map(|(function, place)| Some((function, (*place)?))) {
+        let (code, entry) = module.addresses(function);
+        let signature = module.signatures()[info.functions[function as usize] as usize];
+        let func_ref = FuncRef { entry, code, context: instance.context().cast(), signature };
+        // SAFETY: the record has a place for each function that can be referred to.
+        unsafe { instance.record.place::<FuncRef>(module.layout().func_refs, place).write(func_ref) };
+    }
+}

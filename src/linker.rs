@@ -1,0 +1,206 @@
+//! Names for what modules import.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::func::{Func, HostFunc, IntoFunc};
+use crate::store::{AsContext, AsContextMut, Caller, StoreOpaque};
+use crate::{Engine, Error, Extern, ExternType, FuncType, ImportType, Instance, Module, Result, Val};
+
+/// What a name stands for.
+#[derive(Clone)]
+enum Definition {
+    /// Something of one store.
+    Extern(Extern),
+    /// A host function, for any store.
+    Host(Arc<HostFunc>),
+}
+
+/// Knows what imports stand for, and instantiates modules with them. Host functions defined here can be used in any
+/// store of `T`; everything else only in its own store.
+pub struct Linker<T: 'static> {
+    engine: Engine,
+    names: HashMap<Box<str>, HashMap<Box<str>, Definition>>,
+    shadowing: bool,
+    data: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> Clone for Linker<T> {
+    fn clone(&self) -> Self {
+        Linker { engine: self.engine.clone(), names: self.names.clone(), shadowing: self.shadowing, data: PhantomData }
+    }
+}
+
+impl<T: 'static> fmt::Debug for Linker<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linker").field("modules", &self.names.keys()).finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static> Linker<T> {
+    /// A linker that knows no names.
+    #[must_use]
+    pub fn new(engine: &Engine) -> Linker<T> {
+        Linker { engine: engine.clone(), names: HashMap::new(), shadowing: false, data: PhantomData }
+    }
+
+    /// Its engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name may be defined again, which replaces it. Not unless set.
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Linker<T> {
+        self.shadowing = allow;
+        self
+    }
+
+    /// Defines a host function by a closure; see [`IntoFunc`].
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), where the name is defined already.
+    pub fn func_wrap<Params, Results>(
+        &mut self,
+        module: &str,
+        name: &str,
+        function: impl IntoFunc<T, Params, Results>,
+    ) -> Result<&mut Linker<T>> {
+        let host = function.into_host_func(&self.engine);
+        self.insert(module, name, Definition::Host(host))
+    }
+
+    /// Defines a host function of a type that is not known when the host is compiled; see [`Func::new`].
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), where the name is defined already, and [`Limit`](Error::Limit).
+    pub fn func_new(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        function: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<&mut Linker<T>> {
+        let host = HostFunc::dynamic(&self.engine, ty, function)?;
+        self.insert(module, name, Definition::Host(host))
+    }
+
+    /// Defines a name as something of a store.
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), where the name is defined already.
+    ///
+    /// # Panics
+    /// If it is another store's.
+    pub fn define(
+        &mut self,
+        store: impl AsContext<Data = T>,
+        module: &str,
+        name: &str,
+        item: impl Into<Extern>,
+    ) -> Result<&mut Linker<T>> {
+        let item = item.into();
+        store.as_context().opaque().check_owns(&item);
+        self.insert(module, name, Definition::Extern(item))
+    }
+
+    /// Defines all exports of an instance, under the name `module`.
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), where a name is defined already.
+    pub fn instance(
+        &mut self,
+        store: impl AsContextMut<Data = T>,
+        module: &str,
+        instance: Instance,
+    ) -> Result<&mut Linker<T>> {
+        for (name, item) in instance.exports(store) {
+            self.insert(module, &name, Definition::Extern(item))?;
+        }
+        Ok(self)
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
+        let names = self.names.entry(module.into()).or_default();
+        if names.contains_key(name) && !self.shadowing {
+            return Err(Error::Link(format!("\"{module}\" \"{name}\" is defined already")));
+        }
+        names.insert(name.into(), definition);
+        Ok(self)
+    }
+
+    fn find(&self, module: &str, name: &str) -> Option<&Definition> {
+        self.names.get(module)?.get(name)
+    }
+
+    /// What a name stands for, in this store.
+    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
+        let mut store = store.as_context_mut();
+        Some(bring(store.opaque_mut(), self.find(module, name)?))
+    }
+
+    /// Whether the name is defined.
+    #[must_use]
+    pub fn is_defined(&self, module: &str, name: &str) -> bool {
+        self.find(module, name).is_some()
+    }
+
+    /// Makes an instance of a module, with everything it imports by name.
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), which names all imports that are missing, or the first that is of another type; and as
+    /// for [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+        let mut store = store.as_context_mut();
+        let found: Vec<_> = module.imports().map(|import| (self.find(import.module, import.name), import)).collect();
+        check_found(&found)?;
+        check_types(store.opaque_mut(), &found)?;
+        let imports: Vec<Extern> = found
+            .iter()
+            .filter_map(|(definition, _)| definition.as_ref())
+            .map(|definition| bring(store.opaque_mut(), definition))
+            .collect();
+        Instance::new(store, module, &imports)
+    }
+}
+
+/// Puts what a name stands for in a store, if it is not there.
+fn bring(store: &mut StoreOpaque, definition: &Definition) -> Extern {
+    match definition {
+        Definition::Extern(item) => *item,
+        Definition::Host(host) => Extern::Func(Func::new_handle(store.id(), store.keep(host))),
+    }
+}
+
+type Found<'a> = (Option<&'a Definition>, ImportType<'a>);
+
+fn check_found(found: &[Found<'_>]) -> Result<()> {
+    let missing = found.iter().filter(|(definition, _)| definition.is_none());
+    let missing: Vec<String> =
+        missing.map(|(_, import)| format!("\"{}\" \"{}\" ({})", import.module, import.name, import.ty)).collect();
+    match missing.len() {
+        0 => Ok(()),
+        1 => Err(Error::Link(format!("unknown import: {}", missing[0]))),
+        count => Err(Error::Link(format!("unknown imports, {count} of them: {}", missing.join(", ")))),
+    }
+}
+
+/// Before anything is put in the store.
+fn check_types(store: &StoreOpaque, found: &[Found<'_>]) -> Result<()> {
+    for (definition, import) in found {
+        let ty = match definition {
+            Some(Definition::Host(host)) => ExternType::Func(host.ty().clone()),
+            Some(Definition::Extern(item)) => store.extern_type(item),
+            None => continue,
+        };
+        if !ty.matches(&import.ty) {
+            return Err(Error::Link(format!(
+                "incompatible import type for \"{}\" \"{}\": expected {}, found {ty}",
+                import.module, import.name, import.ty
+            )));
+        }
+    }
+    Ok(())
+}

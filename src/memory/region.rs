@@ -1,0 +1,107 @@
+//! Reserved address space, of which a beginning can be accessed.
+//!
+//! # Safety
+//! A [`Region`] owns its mapping. What can be accessed is zero until it is written, and stays until the region is dropped.
+
+#![allow(unsafe_code, reason = "maps memory; see the module's Safety section")]
+
+use std::io;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{self, MapFlags, MprotectFlags, ProtFlags};
+
+/// Reserved address space.
+#[derive(Debug)]
+pub(crate) struct Region {
+    base: NonNull<u8>,
+    reserved: usize,
+    accessible: usize,
+}
+
+// SAFETY: owns its mapping.
+unsafe impl Send for Region {}
+// SAFETY: has no interior mutability of its own.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Reserves `bytes`, none of which can be accessed.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub(crate) fn reserve(bytes: usize) -> io::Result<Region> {
+        let reserved = bytes.max(1).checked_next_multiple_of(page_size()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping, at an address that the system chooses.
+        let base = unsafe { mm::mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags) }?;
+        let base = NonNull::new(base.cast()).expect("the system maps nothing at 0");
+        Ok(Region { base, reserved, accessible: 0 })
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    pub(crate) fn reserved(&self) -> usize {
+        self.reserved
+    }
+
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base.as_ptr() as usize) < self.reserved
+    }
+
+    /// Makes the first `bytes` accessible; what was stays.
+    ///
+    /// # Errors
+    /// The system's refusal, or `OutOfMemory` beyond the reservation.
+    pub(crate) fn extend(&mut self, bytes: usize) -> io::Result<()> {
+        let end = bytes.checked_next_multiple_of(page_size()).filter(|&end| end <= self.reserved);
+        let end = end.ok_or(io::ErrorKind::OutOfMemory)?;
+        if end > self.accessible {
+            // SAFETY: inside our reservation.
+            unsafe {
+                let start = self.base.as_ptr().add(self.accessible);
+                mm::mprotect(start.cast(), end - self.accessible, MprotectFlags::READ | MprotectFlags::WRITE)?;
+            }
+            self.accessible = end;
+        }
+        Ok(())
+    }
+
+    /// Copies the first `bytes` of `from`, which both can access.
+    pub(crate) fn copy_from(&mut self, from: &Region, bytes: usize) {
+        assert!(bytes <= self.accessible && bytes <= from.accessible, "a copy of what cannot be accessed");
+        // SAFETY: both accessible as asserted, and different mappings.
+        unsafe { ptr::copy_nonoverlapping(from.base.as_ptr(), self.base.as_ptr(), bytes) };
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: ours, and unused from now on.
+        let unmapped = unsafe { mm::munmap(self.base.as_ptr().cast(), self.reserved) };
+        debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
+    }
+}
+
+fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extends_in_place_with_zeros_and_not_past_the_reservation() {
+        let mut region = Region::reserve(1 << 20).unwrap();
+        region.extend(1).unwrap();
+        // SAFETY: the first byte can be accessed.
+        unsafe { *region.base() = 7 };
+        region.extend(1 << 20).unwrap();
+        // SAFETY: all of it can be accessed.
+        let bytes = unsafe { std::slice::from_raw_parts(region.base(), 1 << 20) };
+        assert!(bytes[0] == 7 && bytes[1..].iter().all(|&byte| byte == 0));
+        assert!(region.extend((1 << 20) + 1).is_err());
+        assert!(region.extend(usize::MAX).is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! Modules: validated, compiled, shared by any number of instances.
+//!
+//! # Safety
+//! [`Module::entry_stub`] gives an address in the module's own code as the function that the compiler put there.
+
+#![allow(unsafe_code, reason = "gives compiled code a type; see the module's Safety section")]
+
+mod info;
+mod names;
+mod parse;
+mod text;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+pub(crate) use self::info::{ConstOp, Elements, Item, Mode, ModuleInfo};
+use self::names::Names;
+use crate::code::{CodeInfo, CodeMemory, Registration};
+use crate::jit::abi::{EntryStub, Layout};
+use crate::jit::{self, CompileError};
+use crate::{Engine, Error, ExportType, Frame, FuncType, ImportType, Result};
+
+/// A compiled module. Cheap to clone.
+#[derive(Clone)]
+pub struct Module(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    info: ModuleInfo,
+    layout: Layout,
+    /// Canonical ids by type index.
+    signatures: Box<[u32]>,
+    /// A type index for each canonical id.
+    types: HashMap<u32, u32>,
+    entry_stubs: Vec<Option<u32>>,
+    adapters: Vec<Option<u32>>,
+    code: Registration,
+    names: OnceLock<Names>,
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl Module {
+    /// Compiles a module, binary or in the text format.
+    ///
+    /// # Errors
+    /// [`Parse`](Error::Parse), [`Invalid`](Error::Invalid), [`Unsupported`](Error::Unsupported), and
+    /// [`Limit`](Error::Limit) where a function is too large for the compiler or the system gives no memory.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
+        let bytes = text::to_binary(bytes.as_ref())?;
+        let (info, functions) = parse::parse(&bytes, engine.config().features)?;
+        let env = info.env(engine);
+        let code = jit::compile(&env, functions, engine.config().compile_threads)?;
+        let memory = CodeMemory::new(&code.text)?;
+        let signatures: Box<[u32]> = info.types.iter().map(|ty| engine.signature_id(ty)).collect();
+        let types = signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
+        Ok(Module(Arc::new(Inner {
+            engine: engine.clone(),
+            info,
+            layout: env.layout,
+            signatures,
+            types,
+            entry_stubs: code.entry_stubs,
+            adapters: code.adapters,
+            code: Registration::new(CodeInfo { memory, functions: code.functions, trap_exit: code.trap_exit }),
+            names: OnceLock::new(),
+        })))
+    }
+
+    /// Whether `bytes` are a valid module for the engine, without compiling it.
+    ///
+    /// # Errors
+    /// As for [`Module::new`].
+    pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
+        let bytes = text::to_binary(bytes.as_ref())?;
+        let (_, functions) = parse::parse(&bytes, engine.config().features)?;
+        let mut allocations = Default::default();
+        for (function, body) in functions {
+            let mut validator = function.into_validator(allocations);
+            validator.validate(&body)?;
+            allocations = validator.into_allocations();
+        }
+        Ok(())
+    }
+
+    /// Its engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// What it imports, in order.
+    pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> {
+        self.0.info.imports.iter().map(|import| ImportType {
+            module: &import.module,
+            name: &import.name,
+            ty: import.ty.clone(),
+        })
+    }
+
+    /// What it exports, in order.
+    pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> {
+        let info = &self.0.info;
+        info.exports.iter().map(|(name, item)| ExportType { name, ty: info.item_type(*item) })
+    }
+
+    /// Its name, if its name section has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.names().module.as_deref()
+    }
+
+    fn names(&self) -> &Names {
+        self.0.names.get_or_init(|| self.0.info.names.as_deref().map(Names::parse).unwrap_or_default())
+    }
+
+    pub(crate) fn info(&self) -> &ModuleInfo {
+        &self.0.info
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    /// Canonical signature ids by type index.
+    pub(crate) fn signatures(&self) -> &[u32] {
+        &self.0.signatures
+    }
+
+    fn code(&self) -> &CodeInfo {
+        self.0.code.info()
+    }
+
+    fn type_index(&self, signature: u32) -> usize {
+        *self.0.types.get(&signature).expect("a function's signature is one of its module's types") as usize
+    }
+
+    pub(crate) fn type_by_signature(&self, signature: u32) -> &FuncType {
+        &self.0.info.types[self.type_index(signature)]
+    }
+
+    /// What enters functions of this signature.
+    pub(crate) fn entry_stub(&self, signature: u32) -> EntryStub {
+        let wanted = |(&id, &stub): (&u32, &Option<u32>)| stub.filter(|_| id == signature);
+        let offset = self.0.signatures.iter().zip(&self.0.entry_stubs).find_map(wanted);
+        let address = self.code().memory.at(offset.expect("a function that can be referred to has an entry stub"));
+        // SAFETY: the compiler put an entry stub there, and the code is executable as long as the module lives.
+        unsafe { std::mem::transmute::<*const u8, EntryStub>(address) }
+    }
+
+    /// Where calls of its instance, and others, enter a defined function that can be referred to.
+    pub(crate) fn addresses(&self, function: u32) -> (*const u8, *const u8) {
+        let defined = function as usize - self.0.info.imported_functions;
+        let code = &self.code().memory;
+        let adapter = self.0.adapters[self.0.info.functions[function as usize] as usize];
+        let adapter = adapter.expect("a function that can be referred to has an adapter");
+        (code.at(self.code().functions[defined].start), code.at(adapter))
+    }
+
+    /// The function that `pc` is in, if it is this module's.
+    pub(crate) fn frame_at(&self, pc: usize) -> Option<Frame> {
+        let (defined, pc_offset) = self.code().function_at(pc)?;
+        let func_index = (defined + self.0.info.imported_functions) as u32;
+        Some(Frame {
+            func_index,
+            func_name: self.names().functions.get(&func_index).map(|name| name.to_string()),
+            module_name: self.name().map(String::from),
+            pc_offset,
+        })
+    }
+}
+
+impl From<CompileError> for Error {
+    fn from(error: CompileError) -> Error {
+        match error {
+            CompileError::Invalid(error) => error.into(),
+            CompileError::Limit(function, what) => Error::Limit(format!("function {function}: {what}")),
+        }
+    }
+}

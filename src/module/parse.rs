@@ -1,0 +1,203 @@
+//! From a module's bytes to what is known of it, validated on the way.
+
+use wasmparser::{
+    ConstExpr as WasmExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, ExternalKind, Global,
+    Import as WasmImport, KnownCustom, Operator, Parser, Payload, RecGroup, Table, TableInit, TypeRef, ValidPayload,
+    Validator, WasmFeatures,
+};
+
+use super::info::{ConstExpr, ConstOp, DataSegment, ElementSegment, Elements, Import, Item, Mode, ModuleInfo};
+use crate::jit::Function;
+use crate::{Error, ExternType, FuncType, GlobalType, MemoryType, Result, TableType};
+
+/// Parses and validates a module, all but the bodies of its functions: who compiles these, validates them.
+///
+/// # Errors
+/// [`Invalid`](Error::Invalid), or [`Unsupported`](Error::Unsupported) for what the features allow but the engine lacks.
+pub(super) fn parse(bytes: &[u8], features: WasmFeatures) -> Result<(ModuleInfo, Vec<Function<'_>>)> {
+    let mut validator = Validator::new_with_features(features);
+    let mut parser = Parser::new(0);
+    parser.set_features(features);
+    let mut info = ModuleInfo::default();
+    let mut functions = Vec::new();
+    for payload in parser.parse_all(bytes) {
+        let payload = payload?;
+        if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+            functions.push((function, body));
+        }
+        info.section(payload)?;
+    }
+    info.find_escaping();
+    Ok((info, functions))
+}
+
+impl ModuleInfo {
+    fn section(&mut self, payload: Payload<'_>) -> Result<()> {
+        match payload {
+            Payload::TypeSection(types) => each(types, |group| self.add_types(group)),
+            Payload::ImportSection(imports) => each(imports.into_imports(), |import| self.add_import(&import)),
+            Payload::FunctionSection(functions) => each(functions, |ty| {
+                self.functions.push(ty);
+                Ok(())
+            }),
+            Payload::TableSection(tables) => each(tables, |table| self.add_table(&table)),
+            Payload::MemorySection(memories) => each(memories, |memory| {
+                self.memories.push(MemoryType::from_wasm(&memory)?);
+                Ok(())
+            }),
+            Payload::GlobalSection(globals) => each(globals, |global| self.add_global(&global)),
+            Payload::ExportSection(exports) => each(exports, |export| self.add_export(&export)),
+            Payload::StartSection { func, .. } => {
+                self.start = Some(func);
+                Ok(())
+            }
+            Payload::ElementSection(elements) => each(elements, |element| self.add_elements(element)),
+            Payload::DataSection(data) => each(data, |segment| self.add_data(&segment)),
+            Payload::CustomSection(custom) => {
+                if let KnownCustom::Name(_) = custom.as_known() {
+                    self.names = Some(custom.data().into());
+                }
+                Ok(())
+            }
+            Payload::TagSection(_) => Err(Error::Unsupported("exception tags".into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn add_types(&mut self, group: RecGroup) -> Result<()> {
+        for ty in group.types() {
+            match &ty.composite_type.inner {
+                wasmparser::CompositeInnerType::Func(ty) => self.types.push(FuncType::from_wasm(ty)?),
+                _ => return Err(Error::Unsupported("types of the garbage-collection proposal".into())),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_import(&mut self, import: &WasmImport<'_>) -> Result<()> {
+        let ty = self.import_type(import.ty)?;
+        self.imports.push(Import { module: import.module.into(), name: import.name.into(), ty });
+        Ok(())
+    }
+
+    fn import_type(&mut self, ty: TypeRef) -> Result<ExternType> {
+        Ok(match ty {
+            TypeRef::Func(index) | TypeRef::FuncExact(index) => {
+                self.functions.push(index);
+                self.imported_functions += 1;
+                ExternType::Func(self.types[index as usize].clone())
+            }
+            TypeRef::Table(ty) => {
+                self.tables.push(TableType::from_wasm(&ty)?);
+                self.imported_tables += 1;
+                ExternType::Table(TableType::from_wasm(&ty)?)
+            }
+            TypeRef::Memory(ty) => {
+                self.memories.push(MemoryType::from_wasm(&ty)?);
+                self.imported_memories += 1;
+                ExternType::Memory(MemoryType::from_wasm(&ty)?)
+            }
+            TypeRef::Global(ty) => {
+                self.globals.push(GlobalType::from_wasm(&ty)?);
+                self.imported_globals += 1;
+                ExternType::Global(GlobalType::from_wasm(&ty)?)
+            }
+            TypeRef::Tag(_) => return Err(Error::Unsupported("exception tags".into())),
+        })
+    }
+
+    fn add_table(&mut self, table: &Table<'_>) -> Result<()> {
+        self.tables.push(TableType::from_wasm(&table.ty)?);
+        self.table_inits.push(match &table.init {
+            TableInit::RefNull => None,
+            TableInit::Expr(init) => Some(expression(init)?),
+        });
+        Ok(())
+    }
+
+    fn add_global(&mut self, global: &Global<'_>) -> Result<()> {
+        self.globals.push(GlobalType::from_wasm(&global.ty)?);
+        self.global_inits.push(expression(&global.init_expr)?);
+        Ok(())
+    }
+
+    fn add_export(&mut self, export: &Export<'_>) -> Result<()> {
+        let item = match export.kind {
+            ExternalKind::Func | ExternalKind::FuncExact => Item::Func(export.index),
+            ExternalKind::Table => Item::Table(export.index),
+            ExternalKind::Memory => Item::Memory(export.index),
+            ExternalKind::Global => Item::Global(export.index),
+            ExternalKind::Tag => return Err(Error::Unsupported("exception tags".into())),
+        };
+        self.export_places.insert(export.name.into(), self.exports.len());
+        self.exports.push((export.name.into(), item));
+        Ok(())
+    }
+
+    fn add_elements(&mut self, element: Element<'_>) -> Result<()> {
+        let mode = match element.kind {
+            ElementKind::Active { table_index, offset_expr } => {
+                Mode::Active(table_index.unwrap_or(0), expression(&offset_expr)?)
+            }
+            ElementKind::Passive => Mode::Passive,
+            ElementKind::Declared => Mode::Declared,
+        };
+        let elements = match element.items {
+            ElementItems::Functions(functions) => Elements::Functions(collect(functions, Ok)?),
+            ElementItems::Expressions(_, inits) => Elements::Expressions(collect(inits, |init| expression(&init))?),
+        };
+        self.elements.push(ElementSegment { mode, elements });
+        Ok(())
+    }
+
+    fn add_data(&mut self, data: &Data<'_>) -> Result<()> {
+        let mode = match &data.kind {
+            DataKind::Active { memory_index, offset_expr } => Mode::Active(*memory_index, expression(offset_expr)?),
+            DataKind::Passive => Mode::Passive,
+        };
+        self.data.push(DataSegment { mode, bytes: data.data.into() });
+        Ok(())
+    }
+}
+
+fn each<T>(
+    items: impl IntoIterator<Item = wasmparser::Result<T>>,
+    mut take: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    items.into_iter().try_for_each(|item| take(item?))
+}
+
+fn collect<T, U>(
+    items: impl IntoIterator<Item = wasmparser::Result<T>>,
+    take: impl Fn(T) -> Result<U>,
+) -> Result<Box<[U]>> {
+    items.into_iter().map(|item| take(item?)).collect()
+}
+
+fn expression(expression: &WasmExpr<'_>) -> Result<ConstExpr> {
+    let ops = expression.get_operators_reader();
+    let ops = ops.into_iter().map(|op| const_op(&op?)).filter_map(Result::transpose);
+    ops.collect()
+}
+
+/// None for the `end`.
+fn const_op(op: &Operator<'_>) -> Result<Option<ConstOp>> {
+    Ok(Some(match op {
+        Operator::I32Const { value } => ConstOp::Value((*value as u32).into()),
+        Operator::I64Const { value } => ConstOp::Value((*value as u64).into()),
+        Operator::F32Const { value } => ConstOp::Value(value.bits().into()),
+        Operator::F64Const { value } => ConstOp::Value(value.bits().into()),
+        Operator::V128Const { value } => ConstOp::Value(u128::from_le_bytes(*value.bytes())),
+        Operator::RefNull { .. } => ConstOp::Value(0),
+        Operator::RefFunc { function_index } => ConstOp::Func(*function_index),
+        Operator::GlobalGet { global_index } => ConstOp::Global(*global_index),
+        Operator::I32Add => ConstOp::I32Add,
+        Operator::I32Sub => ConstOp::I32Sub,
+        Operator::I32Mul => ConstOp::I32Mul,
+        Operator::I64Add => ConstOp::I64Add,
+        Operator::I64Sub => ConstOp::I64Sub,
+        Operator::I64Mul => ConstOp::I64Mul,
+        Operator::End => return Ok(None),
+        other => return Err(Error::Unsupported(format!("{other:?} in a constant expression"))),
+    }))
+}

@@ -1,0 +1,386 @@
+//! Stores: what owns instances and everything in them, and the host's data beside it.
+//!
+//! A store is one allocation that compiled code points back to. Whoever holds one holds a pointer;
+//! references into it are made for a moment, and none lives across an entry into compiled
+//! code, because host functions and builtins make their own from the pointer they find in their caller's [`Context`].
+//!
+//! # Safety
+//! [`Store`] owns the allocation. [`StoreContext`], [`StoreContextMut`] and [`Caller`] borrow it (`'a`) as a
+//! shared or unique reference would, so the rules of Rust hold for what they hand out. A `Caller` is made from
+//! a guest's `Context`, whose store is uniquely borrowed by the entry that runs the guest and waits for it. The
+//! type of the data is right because a host function of a `T` only gets into stores of `T`: `Func`s and `Linker<T>`s are
+//! made for it, and handles are checked against the [`StoreId`].
+
+#![allow(unsafe_code, reason = "compiled code points back to its store; see the module's Safety section")]
+
+mod opaque;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+pub(crate) use self::opaque::{GlobalData, Pending, StoreOpaque};
+use crate::instance::InstanceData;
+use crate::jit::abi::{self, Context};
+use crate::{Engine, Extern, Instance};
+
+/// Which store a handle belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoreId(u64);
+
+impl StoreId {
+    /// # Panics
+    /// If the handle's store is not this one: nothing sensible could be done with it.
+    #[inline]
+    pub(crate) fn check(self, handle: StoreId) {
+        assert!(self == handle, "a handle was used with a store that it does not belong to");
+    }
+}
+
+#[repr(C)]
+pub(crate) struct StoreInner<T> {
+    /// First, so that a pointer to the whole is one to it.
+    opaque: StoreOpaque,
+    data: T,
+}
+
+/// Owns instances with their memories, tables, globals and functions, and the host's data `T`. What is made in a
+/// store lives until it is dropped.
+pub struct Store<T: 'static> {
+    inner: NonNull<StoreInner<T>>,
+    owns: PhantomData<StoreInner<T>>,
+}
+
+// SAFETY: the pointer owns what it leads to, all of which can move between threads if T can.
+unsafe impl<T: Send> Send for Store<T> {}
+// SAFETY: a shared store gives shared access only, which is sound from several threads if T's is.
+unsafe impl<T: Sync> Sync for Store<T> {}
+
+impl<T: 'static> Store<T> {
+    /// An empty store.
+    #[must_use]
+    pub fn new(engine: &Engine, data: T) -> Store<T> {
+        let inner = Box::new(StoreInner { opaque: StoreOpaque::new(engine), data });
+        let inner = NonNull::from(Box::leak(inner));
+        let mut store = Store { inner, owns: PhantomData };
+        store.as_context_mut().opaque_mut().set_address(inner.cast());
+        store
+    }
+
+    /// Its engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        StoreContext::from(self).into_opaque().engine()
+    }
+
+    /// The host's data.
+    #[must_use]
+    pub fn data(&self) -> &T {
+        StoreContext::from(self).into_data()
+    }
+
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        StoreContextMut::from(self).into_data_mut()
+    }
+
+    /// Drops everything else.
+    #[must_use]
+    pub fn into_data(self) -> T {
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `inner` came from a box, is used no more, and is not dropped again.
+        let inner = unsafe { Box::from_raw(this.inner.as_ptr()) };
+        inner.data
+    }
+}
+
+impl<T: 'static> Drop for Store<T> {
+    fn drop(&mut self) {
+        // SAFETY: `inner` came from a box, and nothing uses it after this.
+        drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
+    }
+}
+
+impl<T: fmt::Debug + 'static> fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("data", self.data()).finish_non_exhaustive()
+    }
+}
+
+/// A store, borrowed.
+#[derive(Debug)]
+pub struct StoreContext<'a, T: 'static> {
+    inner: NonNull<StoreInner<T>>,
+    borrow: PhantomData<&'a StoreInner<T>>,
+}
+
+impl<T: 'static> Clone for StoreContext<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: 'static> Copy for StoreContext<'_, T> {}
+
+impl<'a, T: 'static> StoreContext<'a, T> {
+    /// The host's data.
+    #[must_use]
+    pub fn data(&self) -> &'a T {
+        self.into_data()
+    }
+
+    pub(crate) fn into_data(self) -> &'a T {
+        // SAFETY: borrowed for 'a.
+        unsafe { &(*self.inner.as_ptr()).data }
+    }
+
+    pub(crate) fn opaque(&self) -> &'a StoreOpaque {
+        // SAFETY: borrowed for 'a.
+        unsafe { &(*self.inner.as_ptr()).opaque }
+    }
+
+    pub(crate) fn into_opaque(self) -> &'a StoreOpaque {
+        self.opaque()
+    }
+}
+
+/// A store, mutably borrowed.
+#[derive(Debug)]
+pub struct StoreContextMut<'a, T: 'static> {
+    inner: NonNull<StoreInner<T>>,
+    borrow: PhantomData<&'a mut StoreInner<T>>,
+}
+
+impl<'a, T: 'static> StoreContextMut<'a, T> {
+    /// The host's data.
+    #[must_use]
+    pub fn data(&self) -> &T {
+        self.as_context().into_data()
+    }
+
+    /// The host's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        self.as_context_mut().into_data_mut()
+    }
+
+    pub(crate) fn into_data_mut(self) -> &'a mut T {
+        // SAFETY: uniquely borrowed for 'a.
+        unsafe { &mut (*self.inner.as_ptr()).data }
+    }
+
+    pub(crate) fn opaque(&self) -> &StoreOpaque {
+        self.as_context().into_opaque()
+    }
+
+    pub(crate) fn opaque_mut(&mut self) -> &mut StoreOpaque {
+        // SAFETY: uniquely borrowed.
+        unsafe { &mut (*self.inner.as_ptr()).opaque }
+    }
+
+    pub(crate) fn into_opaque_mut(self) -> &'a mut StoreOpaque {
+        // SAFETY: uniquely borrowed for 'a.
+        unsafe { &mut (*self.inner.as_ptr()).opaque }
+    }
+
+    /// Both parts; they do not overlap.
+    pub(crate) fn into_parts(self) -> (&'a mut StoreOpaque, &'a mut T) {
+        // SAFETY: uniquely borrowed for 'a.
+        let inner = unsafe { &mut *self.inner.as_ptr() };
+        (&mut inner.opaque, &mut inner.data)
+    }
+
+    /// What an entry into compiled code works on, since a reference must not live across it.
+    pub(crate) fn address(&mut self) -> NonNull<StoreOpaque> {
+        self.inner.cast()
+    }
+}
+
+/// What gives access to a store: `&Store`, `&mut Store`, [`Caller`], [`StoreContext`], [`StoreContextMut`].
+pub trait AsContext {
+    /// The host's data.
+    type Data: 'static;
+
+    /// Borrows the store.
+    fn as_context(&self) -> StoreContext<'_, Self::Data>;
+}
+
+/// What gives mutable access to a store.
+pub trait AsContextMut: AsContext {
+    /// Borrows the store.
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;
+}
+
+impl<T: 'static> AsContext for Store<T> {
+    type Data = T;
+
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext { inner: self.inner, borrow: PhantomData }
+    }
+}
+
+impl<T: 'static> AsContextMut for Store<T> {
+    #[inline]
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut { inner: self.inner, borrow: PhantomData }
+    }
+}
+
+impl<T: 'static> AsContext for StoreContext<'_, T> {
+    type Data = T;
+
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, T> {
+        *self
+    }
+}
+
+impl<T: 'static> AsContext for StoreContextMut<'_, T> {
+    type Data = T;
+
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext { inner: self.inner, borrow: PhantomData }
+    }
+}
+
+impl<T: 'static> AsContextMut for StoreContextMut<'_, T> {
+    #[inline]
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut { inner: self.inner, borrow: PhantomData }
+    }
+}
+
+impl<T: 'static> AsContext for Caller<'_, T> {
+    type Data = T;
+
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext { inner: self.store, borrow: PhantomData }
+    }
+}
+
+impl<T: 'static> AsContextMut for Caller<'_, T> {
+    #[inline]
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut { inner: self.store, borrow: PhantomData }
+    }
+}
+
+impl<C: AsContext + ?Sized> AsContext for &C {
+    type Data = C::Data;
+
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        (**self).as_context()
+    }
+}
+
+impl<C: AsContext + ?Sized> AsContext for &mut C {
+    type Data = C::Data;
+
+    #[inline]
+    fn as_context(&self) -> StoreContext<'_, C::Data> {
+        (**self).as_context()
+    }
+}
+
+impl<C: AsContextMut + ?Sized> AsContextMut for &mut C {
+    #[inline]
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, C::Data> {
+        (**self).as_context_mut()
+    }
+}
+
+impl<'a, T: 'static, C: AsContext<Data = T>> From<&'a C> for StoreContext<'a, T> {
+    fn from(store: &'a C) -> Self {
+        C::as_context(store)
+    }
+}
+
+impl<'a, T: 'static, C: AsContext<Data = T>> From<&'a mut C> for StoreContext<'a, T> {
+    fn from(store: &'a mut C) -> Self {
+        C::as_context(store)
+    }
+}
+
+impl<'a, T: 'static, C: AsContextMut<Data = T>> From<&'a mut C> for StoreContextMut<'a, T> {
+    fn from(store: &'a mut C) -> Self {
+        C::as_context_mut(store)
+    }
+}
+
+/// The instance that called a host function, and its store.
+#[derive(Debug)]
+pub struct Caller<'a, T: 'static> {
+    store: NonNull<StoreInner<T>>,
+    context: NonNull<Context>,
+    borrow: PhantomData<&'a mut StoreInner<T>>,
+}
+
+impl<'a, T: 'static> Caller<'a, T> {
+    /// # Safety
+    /// `context` is the calling one, of a store of `T`, and nothing else borrows the store during `'a`.
+    #[inline]
+    pub(crate) unsafe fn new(context: *mut Context) -> Caller<'a, T> {
+        // SAFETY: the caller's promise; a context is never null and its store is set when it is made.
+        let (context, store) = unsafe { (NonNull::new_unchecked(context), (*context).store) };
+        // SAFETY: as above.
+        let store = unsafe { NonNull::new_unchecked(store.cast()) };
+        Caller { store, context, borrow: PhantomData }
+    }
+
+    /// The host's data.
+    #[must_use]
+    #[inline]
+    pub fn data(&self) -> &T {
+        self.as_context().into_data()
+    }
+
+    /// The host's data.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut T {
+        self.as_context_mut().into_data_mut()
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.as_context().into_opaque().engine()
+    }
+
+    fn instance_data(&self) -> Option<&InstanceData> {
+        // SAFETY: the context lives as long as the store; its instance is null or lives as long.
+        unsafe { (*self.context.as_ptr()).instance.cast::<InstanceData>().as_ref() }
+    }
+
+    /// The calling instance; none if the host called.
+    #[must_use]
+    pub fn instance(&self) -> Option<Instance> {
+        Some(Instance::new_handle(self.as_context().opaque().id(), self.instance_data()?.index))
+    }
+
+    /// An export of the calling instance.
+    pub fn get_export(&mut self, name: &str) -> Option<Extern> {
+        let instance = self.instance()?;
+        instance.get_export(self, name)
+    }
+
+    fn memory(&self) -> Option<NonNull<abi::Memory>> {
+        NonNull::new(self.instance_data()?.host_memory)
+    }
+
+    /// The memory that host functions work on, and the host's data: the calling instance's export `memory`, or else its
+    /// first memory. Costs a few loads.
+    #[must_use]
+    #[inline]
+    pub fn memory_and_data(&mut self) -> Option<(&mut [u8], &mut T)> {
+        let memory = self.memory()?.as_ptr();
+        // SAFETY: memories live as long as the store and are apart from its data; the bytes can be
+        // accessed, and the unique borrow of the store covers them.
+        unsafe {
+            let bytes = std::slice::from_raw_parts_mut((*memory).base, (*memory).len as usize);
+            Some((bytes, &mut (*self.store.as_ptr()).data))
+        }
+    }
+}

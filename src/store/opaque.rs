@@ -1,0 +1,178 @@
+//! The part of a store that does not depend on the host's data.
+//!
+//! # Safety
+//! Everything that compiled code points to (contexts, memories, tables, globals, results) is in an allocation
+//! of its own that neither moves nor goes before the store. Pointers to it are kept as pointers;
+//! compiled code runs only while the store is mutably borrowed by its entry.
+
+#![allow(unsafe_code, reason = "owns what compiled code points to; see the module's Safety section")]
+
+use std::any::Any;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::StoreId;
+use crate::func::HostFunc;
+use crate::instance::{BUILTINS, InstanceData};
+use crate::jit::abi::{self, Context, RESULTS_MAX, Returned, TrapCode};
+use crate::memory::MemoryData;
+use crate::owned::Owned;
+use crate::table::TableData;
+use crate::{Engine, Error, GlobalType, Result};
+
+/// What goes on once the guest is unwound.
+pub(crate) enum Pending {
+    /// A builtin trapped.
+    Trap(TrapCode),
+    /// A host function failed, or ended the guest.
+    Error(Error),
+    /// A host function panicked.
+    Panic(Box<dyn Any + Send>),
+}
+
+/// A global, wherever it is.
+pub(crate) struct GlobalData {
+    pub(crate) place: NonNull<abi::Global>,
+    pub(crate) ty: GlobalType,
+}
+
+pub(crate) struct StoreOpaque {
+    id: StoreId,
+    engine: Engine,
+    /// What host functions have for a caller where the host calls them.
+    root: Owned<Context>,
+    results: NonNull<abi::Global>,
+    pub(crate) instances: Vec<Owned<InstanceData>>,
+    pub(crate) memories: Vec<Owned<MemoryData>>,
+    pub(crate) tables: Vec<Owned<TableData>>,
+    pub(crate) globals: Vec<GlobalData>,
+    pub(crate) host_globals: Vec<Owned<abi::Global>>,
+    pub(crate) host_funcs: Vec<Arc<HostFunc>>,
+    pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
+    pub(crate) pending: Option<Pending>,
+    stack_limit: u64,
+}
+
+// SAFETY: all pointers are to what the store owns; what it owns is Send and Sync (host functions and
+// references are by their bounds, errors and panics by being Send and never shared).
+unsafe impl Send for StoreOpaque {}
+// SAFETY: as above; shared access does not reach `pending`.
+unsafe impl Sync for StoreOpaque {}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl StoreOpaque {
+    pub(super) fn new(engine: &Engine) -> StoreOpaque {
+        let results: Box<[abi::Global]> = vec![abi::Global([0; 16]); RESULTS_MAX].into();
+        let results = NonNull::from(Box::leak(results)).cast::<abi::Global>();
+        StoreOpaque {
+            id: StoreId(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
+            engine: engine.clone(),
+            root: Owned::new(Context {
+                memory_base: ptr::null_mut(),
+                stack_limit: u64::MAX,
+                builtins: &raw const BUILTINS,
+                results: results.as_ptr(),
+                store: ptr::null_mut(),
+                instance: ptr::null_mut(),
+            }),
+            results,
+            instances: Vec::new(),
+            memories: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            host_globals: Vec::new(),
+            host_funcs: Vec::new(),
+            externs: Vec::new(),
+            pending: None,
+            stack_limit: u64::MAX,
+        }
+    }
+
+    pub(super) fn set_address(&mut self, address: NonNull<StoreOpaque>) {
+        self.root.get_mut().store = address.as_ptr().cast();
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> StoreId {
+        self.id
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What host functions have for a caller where the host calls them.
+    pub(crate) fn root(&self) -> *mut Context {
+        self.root.as_ptr()
+    }
+
+    /// The head of an instance's record, with the record's memory and instance still to be set.
+    pub(crate) fn context(&self) -> Context {
+        Context { stack_limit: self.stack_limit, ..*self.root.get() }
+    }
+
+    #[inline]
+    pub(crate) fn stack_limit(&self) -> u64 {
+        self.stack_limit
+    }
+
+    /// Sets the limit in every context: an entry can reach all of them.
+    pub(crate) fn set_stack_limit(&mut self, limit: u64) {
+        self.stack_limit = limit;
+        for instance in &mut self.instances {
+            // SAFETY: the instance's context lives as long as it, and no code of it runs now.
+            unsafe { (*instance.get().context()).stack_limit = limit };
+        }
+    }
+
+    /// Keeps `reason` for when the guest is unwound.
+    pub(crate) fn fail(&mut self, reason: Pending) -> Returned {
+        self.pending = Some(reason);
+        Returned { bits: 0, status: TrapCode::Host.status() }
+    }
+
+    /// # Errors
+    /// [`Limit`](Error::Limit), where one more of `what` is too many.
+    pub(crate) fn check_count(&self, count: usize, most: usize, what: &str) -> Result<()> {
+        if count <= most { Ok(()) } else { Err(Error::Limit(format!("more than {most} {what} in a store"))) }
+    }
+
+    pub(crate) fn global(&self, index: u32) -> &GlobalData {
+        &self.globals[index as usize]
+    }
+
+    /// A global's present value.
+    pub(crate) fn global_value(&self, index: u32) -> abi::Global {
+        // SAFETY: the place lives as long as the store, and no guest runs while it is borrowed here.
+        unsafe { self.global(index).place.read() }
+    }
+
+    /// Sets a global, without looking at types.
+    pub(crate) fn set_global_value(&mut self, index: u32, value: abi::Global) {
+        // SAFETY: as above; the store is mutably borrowed.
+        unsafe { self.global(index).place.write(value) };
+    }
+
+    /// Keeps a host function alive as long as the store.
+    pub(crate) fn keep(&mut self, func: &Arc<HostFunc>) -> NonNull<abi::FuncRef> {
+        self.host_funcs.push(Arc::clone(func));
+        func.func_ref()
+    }
+
+    /// The address of memory 0 in every instance that has this one there, after it moved.
+    pub(crate) fn memory_moved(&mut self, memory: NonNull<abi::Memory>) {
+        for instance in &self.instances {
+            instance.get().memory_moved(memory);
+        }
+    }
+}
+
+impl Drop for StoreOpaque {
+    fn drop(&mut self) {
+        let results = ptr::slice_from_raw_parts_mut(self.results.as_ptr(), RESULTS_MAX);
+        // SAFETY: from a box in `new`, of this length; no code that could use it runs any more.
+        drop(unsafe { Box::from_raw(results) });
+    }
+}

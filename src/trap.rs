@@ -1,0 +1,117 @@
+//! Traps: what they are to the host. How they happen is in [`signals`], how the guest is left in [`activation`].
+
+mod activation;
+#[cfg_attr(target_arch = "x86_64", path = "trap/x86_64.rs")]
+mod machine;
+mod signals;
+mod thread;
+
+use std::fmt;
+
+pub(crate) use self::activation::{Captured, enter};
+pub(crate) use self::signals::install_handlers;
+pub use crate::jit::abi::TrapCode;
+
+/// Why and where a guest trapped. Displays as the cause, in one line.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{code}")]
+#[non_exhaustive]
+pub struct Trap {
+    /// The cause.
+    pub code: TrapCode,
+    /// The guest's functions that were running, innermost first; as many as are kept of a deep stack.
+    pub backtrace: Vec<Frame>,
+}
+
+/// A guest's function that was running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame {
+    /// The function's index in its module.
+    pub func_index: u32,
+    /// Its name, if the module has it in its name section.
+    pub func_name: Option<String>,
+    /// The module's name, if it has one.
+    pub module_name: Option<String>,
+    /// Where in the function's machine code.
+    pub pc_offset: u32,
+}
+
+impl Trap {
+    /// A trap without a backtrace, as a host function may give.
+    #[must_use]
+    pub fn new(code: TrapCode) -> Trap {
+        Trap { code, backtrace: Vec::new() }
+    }
+
+    /// The backtrace as text: a line for each function, or nothing.
+    #[must_use]
+    pub fn display_backtrace(&self) -> impl fmt::Display + '_ {
+        Backtrace(&self.backtrace)
+    }
+
+    /// Adds what was running outside of what is known already.
+    pub(crate) fn with_frames(mut self, frames: impl IntoIterator<Item = Frame>) -> Trap {
+        self.backtrace.extend(frames);
+        self
+    }
+}
+
+impl fmt::Display for TrapCode {
+    /// The specification's own words, where it has some.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrapCode::Host => "failure of the host",
+            TrapCode::Unreachable => "unreachable",
+            TrapCode::MemoryOutOfBounds => "out of bounds memory access",
+            TrapCode::TableOutOfBounds => "out of bounds table access",
+            TrapCode::UndefinedElement => "undefined element",
+            TrapCode::UninitializedElement => "uninitialized element",
+            TrapCode::IndirectCallTypeMismatch => "indirect call type mismatch",
+            TrapCode::NullReference => "null reference",
+            TrapCode::IntegerDivisionByZero => "integer divide by zero",
+            TrapCode::IntegerOverflow => "integer overflow",
+            TrapCode::InvalidConversionToInteger => "invalid conversion to integer",
+            TrapCode::StackOverflow => "call stack exhausted",
+            TrapCode::Interrupted => "interrupted",
+        })
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(module) = &self.module_name {
+            write!(f, "{module}!")?;
+        }
+        match &self.func_name {
+            Some(name) => f.write_str(name),
+            None => write!(f, "<wasm function {}>", self.func_index),
+        }
+    }
+}
+
+struct Backtrace<'a>(&'a [Frame]);
+
+impl fmt::Display for Backtrace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(number, frame)| writeln!(f, "{number:>4}: {frame}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backtrace_names_what_it_can() {
+        let frame = |func_name: Option<&str>, module_name: Option<&str>| Frame {
+            func_index: 7,
+            func_name: func_name.map(String::from),
+            module_name: module_name.map(String::from),
+            pc_offset: 0,
+        };
+        let trap = Trap::new(TrapCode::Unreachable).with_frames([frame(Some("f"), Some("m")), frame(None, None)]);
+        assert_eq!(trap.to_string(), "unreachable");
+        assert_eq!(trap.display_backtrace().to_string(), "   0: m!f\n   1: <wasm function 7>\n");
+    }
+}
