@@ -1,0 +1,16 @@
+//! The functions of WASI preview1, called as a guest calls them but for the compiled code: over a slice of memory.
+
+mod args;
+mod clocks;
+mod descriptors;
+mod files;
+mod guest;
+mod links;
+mod names;
+mod opening;
+mod pointers;
+mod poll;
+mod readdir;
+mod rights;
+mod streams;
+mod unstable;
