@@ -31,8 +31,12 @@ impl OverlayDir {
         resolve(&*self.overlay, self.start(), path, follow)
     }
 
+    fn locate<'p>(&self, path: &'p Path) -> Result<Place<'p, Found>> {
+        locate(&*self.overlay, self.start(), path, Follow::No)
+    }
+
     fn spot<'p>(&self, path: &'p Path, dot: Error, dotdot: Error) -> Result<Spot<'p>> {
-        Spot::new(locate(&*self.overlay, self.start(), path, Follow::No)?.entry(dot, dotdot)?)
+        Spot::new(self.locate(path)?.entry(dot, dotdot)?)
     }
 
     /// A spot for something new.
@@ -186,8 +190,9 @@ impl Dir for OverlayDir {
     fn rename(&self, from: &Path, target: &dyn Dir, to: &Path) -> Result<()> {
         let target = self.same_overlay(target)?;
         let _turn = lock(&self.overlay.mutation);
-        let from = self.spot(from, Error::Busy, Error::Busy)?;
-        let to = target.spot(to, Error::Busy, Error::Busy)?;
+        let (from, to) = (self.locate(from)?, target.locate(to)?);
+        let from = Spot::new(from.entry(Error::Busy, Error::Busy)?)?;
+        let to = Spot::new(to.entry(Error::Busy, Error::Busy)?)?;
         self.overlay.rename(&from, &to)
     }
 

@@ -1,0 +1,168 @@
+//! The kernel's overlayfs, on a tmpfs of its own, with the same lowers beneath it.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use tempfile::TempDir;
+
+use super::*;
+use crate::disk::Disk;
+
+/// A tmpfs, gone when this is dropped.
+struct Tmpfs(TempDir);
+
+impl Tmpfs {
+    fn new() -> std::io::Result<Tmpfs> {
+        let dir = tempfile::tempdir()?;
+        mount("tmpfs", dir.path(), "tmpfs", MountFlags::empty(), None)?;
+        Ok(Tmpfs(dir))
+    }
+
+    fn dir(&self, name: &str) -> PathBuf {
+        let dir = self.0.path().join(name);
+        _ = std::fs::create_dir(&dir);
+        dir
+    }
+
+    fn disk(&self, name: &str) -> Disk {
+        Disk::read_write(self.dir(name)).unwrap()
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        _ = unmount(self.0.path(), UnmountFlags::DETACH);
+    }
+}
+
+/// The kernel's overlay on `tmpfs`, mounted until this is dropped.
+struct Kernel(PathBuf);
+
+impl Kernel {
+    fn new(tmpfs: &Tmpfs, lowers: usize) -> std::io::Result<Kernel> {
+        let dir = |name: &str| tmpfs.dir(name).into_os_string().into_string().unwrap();
+        let lowers: Vec<_> = (0..lowers).map(|number| dir(&format!("lower{number}"))).collect();
+        let layers = format!("lowerdir={},upperdir={},workdir={}", lowers.join(":"), dir("upper"), dir("work"));
+        let options = CString::new(format!("{layers},redirect_dir=on,index=on,xino=on"))?;
+        let merged = tmpfs.dir("merged");
+        mount("overlay", &merged, "overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+        Ok(Kernel(merged))
+    }
+
+    fn side(&self) -> Side {
+        Side::new(Disk::read_write(&self.0).unwrap().root().unwrap())
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        if unmount(&self.0, UnmountFlags::empty()).is_err() {
+            _ = unmount(&self.0, UnmountFlags::DETACH);
+        }
+    }
+}
+
+/// Says why there is no such oracle here.
+fn missing() -> Option<String> {
+    let tmpfs = match Tmpfs::new() {
+        Ok(tmpfs) => tmpfs,
+        Err(error) => return Some(format!("mounting a tmpfs (as root only): {error}")),
+    };
+    let mounted = Kernel::new(&tmpfs, 1);
+    mounted.err().map(|error| format!("mounting an overlay on a tmpfs: {error}"))
+}
+
+/// Ours, with the upper on the same tmpfs or in memory.
+fn ours(upper: &Arc<dyn FileSystem>, tmpfs: &Tmpfs, lowers: usize) -> Side {
+    let lower = |number| Disk::read_only(tmpfs.dir(&format!("lower{number}"))).unwrap();
+    let lowers = (0..lowers).map(|number| Arc::new(lower(number)) as Arc<dyn FileSystem>);
+    Side::new(Overlay::new(upper.clone(), lowers).unwrap().root().unwrap())
+}
+
+/// The kernel's handles do not follow a copy-up; only those that come after it are compared. The disk backend, through
+/// which the kernel's side is driven, makes no absolute links; and since it opens both directories before it makes a hard
+/// link, it may give the other of two errors.
+fn comparable(op: &Op) -> Option<Op> {
+    Some(match op.clone() {
+        Op::OpenDir { .. } => return None,
+        Op::Symlink(target, ..) if target.starts_with('/') => return None,
+        Op::Open { path, options, slot, .. } => Op::Open { at: 0, path, options, slot },
+        Op::MakeDir(_, path) => Op::MakeDir(0, path),
+        Op::RemoveDir(_, path) => Op::RemoveDir(0, path),
+        Op::Unlink(_, path) => Op::Unlink(0, path),
+        Op::Rename(_, from, _, to) => Op::Rename(0, from, 0, to),
+        Op::Link(_, from, follow, _, to) => Op::Link(0, from, follow, 0, to),
+        Op::Symlink(target, _, path) => Op::Symlink(target, 0, path),
+        other => other,
+    })
+}
+
+/// What the kernel shows. Its listings and its stat do not agree on a directory that was in the upper before the
+/// first mount.
+fn shown_by_kernel(side: &Side) -> Vec<Line> {
+    let mut lines = Vec::new();
+    snapshot(&*side.root, "", &mut lines);
+    lines
+}
+
+/// The lines with, in place of the inode, the first line that has it.
+fn grouped(mut lines: Vec<Line>) -> Vec<Line> {
+    let mut first = HashMap::new();
+    for (number, line) in (0..).zip(&mut lines) {
+        line.inode = *first.entry(line.inode).or_insert(number);
+    }
+    lines
+}
+
+fn check_against_kernel(
+    upper: &[Seed],
+    lowers: &[Vec<Seed>],
+    ops: &[Op],
+    in_memory: bool,
+) -> Result<(), TestCaseError> {
+    let tmpfs = Tmpfs::new().unwrap();
+    let mut upper = seeds_for_upper(upper);
+    upper.retain(|seed| !matches!(seed, Seed::Symlink(target, _) if target.starts_with('/')));
+    for (number, seeds) in lowers.iter().enumerate() {
+        sow(&*tmpfs.disk(&format!("lower{number}")).root().unwrap(), seeds);
+    }
+    sow(&*tmpfs.disk("upper").root().unwrap(), &upper);
+    let our_upper: Arc<dyn FileSystem> = if in_memory { Arc::new(Memory::new()) } else { Arc::new(tmpfs.disk("ours")) };
+    sow(&*our_upper.root().unwrap(), &upper);
+    let kernel = Kernel::new(&tmpfs, lowers.len()).unwrap();
+    let mut kernel = Some(kernel);
+    let mut theirs = kernel.as_ref().unwrap().side();
+    let mut ours_now = ours(&our_upper, &tmpfs, lowers.len());
+    prop_assert_eq!(grouped(shown(&ours_now)), grouped(shown_by_kernel(&theirs)), "at first");
+    for op in ops.iter().filter_map(comparable) {
+        if let Op::Remount = op {
+            drop((ours_now, theirs, kernel.take()));
+            kernel = Some(Kernel::new(&tmpfs, lowers.len()).unwrap());
+            (ours_now, theirs) = (ours(&our_upper, &tmpfs, lowers.len()), kernel.as_ref().unwrap().side());
+        }
+        let (left, right) = (ours_now.apply(&op), theirs.apply(&op));
+        if !(matches!(op, Op::Link(..)) && left.is_err() && right.is_err()) {
+            prop_assert_eq!(left, right, "{:?}", op);
+        }
+        if let Op::Open { options: OpenOptions { access: Access { write: false, .. }, .. }, slot, .. } = op {
+            (ours_now.files[slot], theirs.files[slot]) = (None, None);
+        }
+        prop_assert_eq!(grouped(shown(&ours_now)), grouped(shown_by_kernel(&theirs)), "{:?}", op);
+    }
+    drop((ours_now, theirs));
+    Ok(())
+}
+
+#[test]
+fn as_the_kernels_overlayfs() {
+    if let Some(reason) = missing() {
+        eprintln!("SKIPPED: no comparison with the kernel's overlayfs: {reason}");
+        return;
+    }
+    let config = Config { cases: cases(150), failure_persistence: None, ..Config::default() };
+    let input = (layer(), vec(layer(), 1..4), vec(op(), 1..30), any::<bool>());
+    proptest::test_runner::TestRunner::new(config)
+        .run(&input, |(upper, lowers, ops, in_memory)| check_against_kernel(&upper, &lowers, &ops, in_memory))
+        .unwrap_or_else(|failure| panic!("{failure}"));
+}
