@@ -27,6 +27,8 @@ use crate::{Access, Error, File, FileType, Listing, Metadata, Result, Timestamp}
 mod builder;
 mod dir;
 mod file;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use builder::{Builder, Refusal};
 pub(crate) use dir::IndexDir;

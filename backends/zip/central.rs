@@ -100,9 +100,10 @@ fn examine(bytes: &[u8], file: &ZipFile<'_, Cursor<&[u8]>>, place: u64) -> Resul
         size: file.size(),
     };
     let data = local::check(bytes, file.header_start(), &declared)?;
-    let kind = kind(&name, file.unix_mode());
+    let mode = unix_mode(file);
+    let kind = kind(&name, mode);
     plausible(kind, method, declared.compressed, declared.size)?;
-    let mode = file.unix_mode().map_or(if kind == Kind::Directory { 0o755 } else { 0o644 }, |mode| mode & 0o7777);
+    let mode = mode.map_or(if kind == Kind::Directory { 0o755 } else { 0o644 }, |mode| mode & 0o777);
     let attributes = Attributes { mode, modified: times::modified(file) };
     let header = file.header_start() as usize;
     Ok(Found { name, kind, attributes, method, crc: declared.crc, size: declared.size, data, header, place })
@@ -124,6 +125,13 @@ fn method(number: u16) -> Result<Method, Problem> {
         93 => Ok(Method::Zstd),
         other => Err(Problem::Method(other)),
     }
+}
+
+/// The mode with its type, if there is one: writers for other systems put it where Unix has it, too, and a type there
+/// tells (as Info-ZIP judges); else what the crate makes of DOS attributes.
+fn unix_mode(file: &ZipFile<'_, Cursor<&[u8]>>) -> Option<u32> {
+    let mode = file.external_attributes() >> 16;
+    if mode & TYPE != 0 { Some(mode) } else { file.unix_mode() }
 }
 
 fn kind(name: &[u8], mode: Option<u32>) -> Kind {

@@ -38,13 +38,16 @@ fn modes_times_and_types() {
     (dos.made_by, dos.attributes) = (20, 1);
     let mut bare = stored("bare", b"x");
     bare.attributes = 0;
-    let zip = mount(&[directory, deflated("d/file", b"hello"), link("l", "d/file"), dos, bare]);
+    let mut ported = link("ported", "d");
+    (ported.made_by, ported.attributes) = (20, 0o120_777 << 16 | 0x8000);
+    let zip = mount(&[directory, deflated("d/file", b"hello"), link("l", "d/file"), dos, bare, ported]);
     let root = zip.root().unwrap();
     let stat = |name| root.stat(path(name), Follow::No).unwrap();
     let noon = 1_592_224_210 * 1_000_000_000;
     assert_eq!((stat("d").kind, stat("d").mode, stat("d").links), (FileType::Directory, 0o750, 2));
     assert_eq!((stat("d/file").kind, stat("d/file").mode, stat("d/file").size), (FileType::File, 0o640, 5));
     assert_eq!((stat("l").kind, stat("l").mode, stat("l").size), (FileType::Symlink, 0o777, 6));
+    assert_eq!(stat("ported").kind, FileType::Symlink);
     assert_eq!((stat("d/dos").mode, stat("bare").mode), (0o444, 0o644));
     assert_eq!([stat("d/file").accessed, stat("d/file").modified, stat("d/file").changed], [noon; 3]);
     assert_eq!(&*root.read_link(path("l")).unwrap(), b"d/file");

@@ -1,5 +1,7 @@
 //! Archives that lie: each line of the policy, and damage at every byte.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn refusal(items: &[Item]) -> ZipError {
@@ -200,6 +202,36 @@ fn every_byte_changed() {
                 let sound = contents.as_ref().is_err() || contents.as_ref().is_ok_and(|bytes| truth.contains(bytes));
                 assert!(sound, "{place} {change}: {}", String::from_utf8_lossy(&name));
             }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Nothing panics and what is read is true, however many bytes of an archive are overwritten, cut out or doubled.
+    #[test]
+    fn mangled(
+        changes in prop::collection::vec((0.0f64..1.0, 0u8..4, prop::array::uniform4(any::<u8>()), 0usize..40), 1..6),
+        budget in prop::sample::select(vec![0u64, 350, 1 << 20]),
+    ) {
+        let mut archive = craft::archive(&sample());
+        for (place, way, bytes, len) in changes {
+            let place = (place * archive.len() as f64) as usize;
+            let end = (place + len).min(archive.len());
+            match way {
+                0 => archive[place..].iter_mut().zip(bytes).for_each(|(old, new)| *old = new),
+                1 => drop(archive.drain(place..end)),
+                2 => archive.extend_from_within(place..end),
+                _ => archive[place..].iter_mut().take(4).zip([0xff; 4]).for_each(|(old, new)| *old = new),
+            }
+            if archive.is_empty() {
+                break;
+            }
+        }
+        if let Ok(zip) = Zip::from_bytes(archive.into(), &Options::new().cache(budget)) {
+            read_everything(&zip);
+            prop_assert!(zip.cached() <= budget);
         }
     }
 }

@@ -92,6 +92,24 @@ fn compare_archive(archive: &HostPath, folder: &HostPath, resolution: Option<i64
     assert_eq!(contents(&zip, "dangling"), Err(Error::NotFound));
 }
 
+/// 7-Zip and bsdtar, where they are there.
+#[test]
+fn others() {
+    let (folder, out) = (folder(), tempfile::tempdir().unwrap());
+    let target = |name: &str| out.path().join(name).to_str().unwrap().to_owned();
+    let makers = [
+        ("7z", vec!["a", "-bd", "-snl", "-mx1"], "7z.zip", "."),
+        ("bsdtar", vec!["--format=zip", "-c", "-f"], "bsdtar.zip", "."),
+    ];
+    for (program, mut arguments, name, folder_itself) in makers {
+        let target = target(name);
+        arguments.extend([target.as_str(), folder_itself]);
+        if made(folder.path(), program, &arguments) {
+            compare_archive(HostPath::new(&target), folder.path(), None);
+        }
+    }
+}
+
 #[test]
 fn info_zip() {
     let (folder, out) = (folder(), tempfile::tempdir().unwrap());
