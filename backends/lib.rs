@@ -54,6 +54,6 @@ mod traits;
 
 pub use bytes::Bytes;
 pub use error::{Error, Result};
-pub use metadata::{DirEntry, FileType, Listing, Metadata, SetTime, SetTimes, Timestamp};
+pub use metadata::{DirEntry, FileType, Listing, Metadata, SetTime, SetTimes, Timestamp, fresh_device};
 pub use path::{NAME_MAX, PATH_MAX, Path};
 pub use traits::{Access, Create, Dir, File, FileSystem, Follow, Node, OpenOptions};

@@ -37,10 +37,11 @@ mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::metadata::now;
 use crate::{
     Bytes, Create, Dir, Error, FileSystem, Metadata, Node, OpenOptions, Path, Result, SetTime, SetTimes, Timestamp,
+    fresh_device,
 };
 use dir::MemoryDir;
 use quota::{Charge, Quota};
@@ -125,9 +126,8 @@ struct Shared {
 
 impl Shared {
     fn new(limits: Limits) -> Shared {
-        static DEVICES: AtomicU64 = AtomicU64::new(1);
         let quota = Arc::new(Quota::new(limits));
-        let device = DEVICES.fetch_add(1, Ordering::Relaxed);
+        let device = fresh_device();
         let root = Attributes::new(1, device, Charge::nothing(&quota));
         Shared { space: RwLock::new(Space::new(root)), quota, device, next_inode: AtomicU64::new(2) }
     }
@@ -207,14 +207,6 @@ fn apply(set: SetTime, time: &mut Timestamp, now: Timestamp) {
         SetTime::Keep => {}
         SetTime::Now => *time = now,
         SetTime::At(moment) => *time = moment,
-    }
-}
-
-fn now() -> Timestamp {
-    let nanoseconds = |duration: std::time::Duration| duration.as_nanos().cast_signed();
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(after) => nanoseconds(after),
-        Err(before) => -nanoseconds(before.duration()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a file system says about its objects.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What kind of object an inode is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,3 +90,20 @@ pub struct DirEntry {
 /// A directory's names at one moment, without `.` and `..`, in an order that is the backend's own but fixed for the snapshot. Cheap to clone;
 /// a read-only backend hands out the same one each time.
 pub type Listing = Arc<[DirEntry]>;
+
+/// A device number for a file system that is not the kernel's: no other of this process has it, and the
+/// kernel's numbers end below.
+#[must_use]
+pub fn fresh_device() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1 << 48);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The host's clock.
+pub(crate) fn now() -> Timestamp {
+    let nanoseconds = |duration: Duration| duration.as_nanos().cast_signed();
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => nanoseconds(after),
+        Err(before) => -nanoseconds(before.duration()),
+    }
+}
