@@ -15,6 +15,12 @@ pub trait FileSystem: Send + Sync {
     fn root(&self) -> Result<Arc<dyn Dir>>;
 }
 
+impl<T: FileSystem + ?Sized> FileSystem for Arc<T> {
+    fn root(&self) -> Result<Arc<dyn Dir>> {
+        (**self).root()
+    }
+}
+
 /// Whether a symbolic link in the last place of a path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
