@@ -67,7 +67,6 @@ mod rename;
 mod upper;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{Dir, FileSystem, Result};
@@ -102,7 +101,7 @@ impl Overlay {
         for lower in &lowers {
             roots.push(lower.metadata()?.device);
         }
-        let ids = Arc::new(Identities::new(next_device(), roots));
+        let ids = Arc::new(Identities::new(crate::fresh_device(), roots));
         let lowers = lowers.into_iter().zip(1..).map(|(dir, layer)| LowerDir { layer, dir }).collect();
         let root = DirNode::root(ids.of_upper(&raw), lowers, upper.clone())?;
         let overlay = Inner {
@@ -140,12 +139,6 @@ struct Inner {
     topology: RwLock<()>,
     /// Held by whoever changes the namespace, from its first lookup to the end.
     mutation: Mutex<()>,
-}
-
-/// A device number that no other overlay in this process has, far from those of kernels.
-fn next_device() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    0x6f76_6c00_0000_0000 | NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// No code panics while it holds a lock, and what the locks guard is whole between any two statements; so a poisoned

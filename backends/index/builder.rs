@@ -5,12 +5,11 @@ use std::fmt;
 use std::hash::BuildHasher as _;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{Attributes, Directory, Index, Node, PathRange, ROOT, Source, What, inode};
-use crate::{DirEntry, FileType, Listing, NAME_MAX, PATH_MAX};
+use crate::{DirEntry, FileType, Listing, NAME_MAX, PATH_MAX, fresh_device};
 
 /// Why a name cannot be taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,10 +303,4 @@ fn normal(path: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
 fn without_dots(path: &[u8]) -> Vec<u8> {
     let names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".");
     names.collect::<Vec<_>>().join(&b'/')
-}
-
-/// A device number that no other index of this process has, nor a device of the kernel (whose numbers end below).
-fn fresh_device() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1 << 48);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
