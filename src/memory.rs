@@ -25,6 +25,7 @@ pub(crate) const GUARDED_BYTES: usize = (1 << 32) + MEMORY_GUARD as usize + (1 <
 /// What [`Memory::grow`] gives to compiled code where it cannot.
 pub(crate) const GROW_FAILED: u64 = u64::MAX;
 
+#[repr(C)]
 pub(crate) struct MemoryData {
     /// First, so that a pointer to the whole is one to it.
     pub(crate) abi: abi::Memory,

@@ -20,6 +20,7 @@ pub(crate) type Access<T> = std::result::Result<T, TrapCode>;
 
 const OUTSIDE: TrapCode = TrapCode::TableOutOfBounds;
 
+#[repr(C)]
 pub(crate) struct TableData {
     /// First, so that a pointer to the whole is one to it.
     pub(crate) abi: abi::Table,
