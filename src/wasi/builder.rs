@@ -57,6 +57,12 @@ pub enum BuildError {
     Root(String, #[source] kitbag_fs::Error),
 }
 
+impl From<BuildError> for crate::Error {
+    fn from(error: BuildError) -> crate::Error {
+        crate::Error::host(error)
+    }
+}
+
 impl Default for WasiCtxBuilder {
     fn default() -> WasiCtxBuilder {
         WasiCtxBuilder::new()

@@ -1,8 +1,36 @@
 //! WASI preview1: the system interface of WebAssembly programs, on any [`FileSystem`](kitbag_fs::FileSystem).
 //!
-//! A [`WasiCtx`] is what one guest sees: its descriptors, arguments, environment, clocks and chance. [`preview1`] holds the
-//! functions themselves, over a slice of memory and a `WasiCtx`; [`unstable`] those that were different in the
-//! version before.
+//! A [`WasiCtx`] is what one guest sees: its descriptors, arguments, environment, clocks and chance; [`add_to_linker`] defines the
+//! functions that a program imports. [`preview1`] holds the functions themselves, over a slice of memory and
+//! a `WasiCtx`; [`unstable`] the version before.
+//!
+//! ```
+//! use kitbag::wasi::{Capture, WasiCtx, add_to_linker};
+//! use kitbag::{Engine, Error, Linker, Module, Store};
+//!
+//! let engine = Engine::default();
+//! let module = Module::new(&engine, r#"
+//!     (module
+//!         (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+//!         (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+//!         (memory (export "memory") 1)
+//!         (data (i32.const 0) "\10\00\00\00\06\00\00\00")
+//!         (data (i32.const 16) "hello\n")
+//!         (func (export "_start")
+//!             (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+//!             (call $exit (i32.const 3))))
+//! "#)?;
+//!
+//! let mut linker = Linker::new(&engine);
+//! add_to_linker(&mut linker, |ctx: &mut WasiCtx| ctx)?;
+//! let output = Capture::new(1 << 20);
+//! let mut store = Store::new(&engine, WasiCtx::builder().stdout(output.clone()).build()?);
+//! let instance = linker.instantiate(&mut store, &module)?;
+//! let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+//! assert!(matches!(start.call(&mut store, ()), Err(Error::Exit(3))));
+//! assert_eq!(output.contents(), b"hello\n");
+//! # Ok::<(), Error>(())
+//! ```
 //!
 //! # Choices
 //!
@@ -28,6 +56,7 @@ mod fds;
 mod files;
 mod guest;
 mod iovec;
+mod link;
 mod paths;
 mod poll;
 mod process;
@@ -36,14 +65,17 @@ mod readdir;
 mod sockets;
 mod stream;
 mod table;
+mod trace;
 mod types;
 pub mod unstable;
 
 pub use builder::{BuildError, WasiCtxBuilder};
 pub use clocks::{Clock, ClockId, SteppingClock, SystemClock};
 pub use errno::Errno;
+pub use link::{add_to_linker, add_to_linker_traced};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use stream::{Capture, HostStream, Input, Null, Stream};
+pub use trace::{Call, Tracer};
 pub use types::{FdFlags, FstFlags, LookupFlags, OFlags, Rights, Whence};
 
 /// The functions of `wasi_snapshot_preview1`, over a guest's memory and what it sees.

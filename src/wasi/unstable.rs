@@ -1,9 +1,10 @@
-//! `wasi_unstable`, the version before: the same functions, but for these five. (`sock_accept` came later.)
+//! `wasi_unstable`, the version before: the same functions, but for these four. (`sock_accept` came later; it is here too.)
 //!
 //! `filestat` has 56 bytes, since its `nlink` is a `u32`; `fd_seek` counts its `whence` from the position; a subscription has 56 bytes,
 //! since one for a clock begins with an identifier of its own.
 
 use super::poll::{ClockLayout, poll_with};
+pub use super::preview1::*;
 use super::{Errno, WasiCtx, fds, files, guest, paths};
 
 /// Bytes of the record `filestat`, now and then.
