@@ -90,7 +90,9 @@ fn examine(bytes: &[u8], file: &ZipFile<'_, Cursor<&[u8]>>, place: u64) -> Resul
         return Err(Problem::Encrypted);
     }
     let (stored_name, number) = local::central_name_and_method(bytes, place).ok_or(Problem::BadName)?;
-    let method = method(number)?;
+    // Some writers claim deflate for nothing without making a stream of it.
+    let nothing = file.size() == 0 && file.compressed_size() == 0;
+    let method = if nothing { Method::Stored } else { method(number)? };
     let declared = Declared {
         name: stored_name,
         flags,

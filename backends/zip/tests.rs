@@ -124,6 +124,13 @@ fn data_before_and_comment_after() {
 }
 
 #[test]
+fn nothing_needs_no_method() {
+    let zip = mount(&[craft::item(b"a", 8, b"", Vec::new()), deflated("b", b"")]);
+    assert_eq!(contents(&zip, "a").unwrap(), &b""[..]);
+    assert_eq!(contents(&zip, "b").unwrap(), &b""[..]);
+}
+
+#[test]
 fn an_empty_archive_is_an_empty_directory() {
     assert_eq!(mount(&[]).root().unwrap().list().unwrap().len(), 0);
 }

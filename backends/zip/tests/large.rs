@@ -66,6 +66,32 @@ fn what_handles_hold_counts_and_stays() {
     assert!(zip.cached() <= 3500);
 }
 
+/// More threads than there is room for, each with its own order: what is read is true and the budget holds.
+#[test]
+fn a_crowd() {
+    let texts: Vec<Vec<u8>> = (0..40).map(|seed| prose(500 + 37 * seed as usize, seed + 1)).collect();
+    let items: Vec<Item> = texts.iter().enumerate().map(|(n, text)| deflated(&format!("f{n}"), text)).collect();
+    let zip = with_cache(&items, 5000);
+    let visit = |first: usize| {
+        let mut held = Vec::new();
+        for step in 0..400 {
+            let number = (first * 7 + step * (first + 3)) % texts.len();
+            let file = open(&zip, &format!("f{number}")).unwrap();
+            let mut buffer = vec![0; texts[number].len() + 1];
+            assert_eq!(file.read_at(&mut buffer, 0), Ok(texts[number].len()));
+            assert!(buffer[..texts[number].len()] == texts[number]);
+            assert!(zip.cached() <= 5000);
+            held.push(file);
+            held.truncate(step % 4);
+        }
+    };
+    let visit = &visit;
+    thread::scope(|scope| (0..8).for_each(|n| drop(scope.spawn(move || visit(n)))));
+    for (n, text) in texts.iter().enumerate() {
+        assert_eq!(contents(&zip, &format!("f{n}")).unwrap(), &text[..]);
+    }
+}
+
 #[test]
 fn pieces_in_order_and_out_of_order() {
     let text = prose(5_000_001, 9);
