@@ -11,13 +11,14 @@
 //! }
 //! ```
 //!
-//! Everything is taken in when the file system is made, files as what `rust-embed` gives: in release builds (and with its feature
-//! `debug-embed`) slices of the binary itself, which are never copied but into a reader's buffer; in debug builds, for which
-//! `rust-embed` reads the folder at run time, what the folder held at that moment. So both behave alike, and neither
-//! changes afterwards.
+//! Everything is taken in when the file system is made, files as what `rust-embed` gives: in release builds (and with
+//! its feature `debug-embed`) slices of the binary itself, which are never copied but into a reader's buffer; in debug
+//! builds, for which `rust-embed` reads the folder at run time, what the folder held at that moment. So both behave
+//! alike, and neither changes afterwards.
 //!
-//! `rust-embed` knows files only: directories are those that the files imply, an empty one does not exist, links are embedded as what they lead to, and
-//! of the metadata there is the time of the last change. Files have mode 644, directories 755.
+//! `rust-embed` knows files only: directories are those that the files imply, an empty one does not exist, links are
+//! embedded as what they lead to, and of the metadata there is the time of the last change. Files have mode 644,
+//! directories 755.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -39,8 +40,8 @@ impl Embedded {
     /// # Errors
     /// None for a folder that `rust-embed` has embedded. [`Error::NotFound`] where a name that is listed cannot be had
     /// (a debug build whose folder is changing); for types written by hand [`Error::NameTooLong`],
-    /// [`Error::NotPermitted`] for a `..`, [`Error::NotDirectory`] for a file within a file, and [`Error::Invalid`] for a
-    /// name that is empty or holds a NUL.
+    /// [`Error::NotPermitted`] for a `..`, [`Error::NotDirectory`] for a file within a file, and [`Error::Invalid`] for
+    /// a name that is empty or holds a NUL.
     pub fn new<A: RustEmbed>() -> Result<Embedded> {
         let mut builder = Builder::new(Attributes { mode: 0o755, modified: 0 }, usize::MAX);
         for name in A::iter() {

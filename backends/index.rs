@@ -4,13 +4,14 @@
 //! is that number plus one. Nothing changes after [`Builder::build`], so nothing is locked.
 //!
 //! - **A lookup is one probe.** A hash table leads from whole paths to nodes. A path that is spelled as it is stored
-//!   (no dots, no doubled or trailing slashes, no links on the way) is found at once and without allocating, from the root and
-//!   from any other directory; every other path, those that lead nowhere among them, takes the common walk of
-//!   [`resolve`](mod@crate::resolve). The alternatives: a search per component costs a probe and a cache miss for each, and
-//!   hashing component after component lets two directories of one name collide on purpose. The hash is keyed by a
+//!   (no dots, no doubled or trailing slashes, no links on the way) is found at once and without allocating, from the
+//!   root and from any other directory; every other path, those that lead nowhere among them, takes the common walk of
+//!   [`resolve`](mod@crate::resolve). The alternatives: a search per component costs a probe and a cache miss for each,
+//!   and hashing component after component lets two directories of one name collide on purpose. The hash is keyed by a
 //!   random seed for each index, so that an archive cannot be made whose names collide.
-//! - **Names are stored once.** A node's path is a range of one arena; a directory that is only implied by its
-//!   contents takes its range from the first of their paths. Memory is therefore linear in the names of the source, however deep they go.
+//! - **Names are stored once.** A node's path is a range of one arena; a directory that is only implied by its contents
+//!   takes its range from the first of their paths. Memory is therefore linear in the names of the source, however deep
+//!   they go.
 //! - **Siblings are neighbours**, sorted by name: a directory is a range of the table, and its listing is made
 //!   beforehand.
 

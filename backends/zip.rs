@@ -2,42 +2,44 @@
 //!
 //! [`Zip`] mounts an archive read-only without unpacking it. Opening reads the central directory once and checks it
 //! entry by entry ([`ZipError`] says what is refused and names the entry); after that no lookup, listing or
-//! stat touches the archive again, and no read takes a lock once its handle has read before.
+//! stat touches the archive again, and no read takes a lock once its handle has read before (save for a moment where
+//! it goes piece by piece).
 //!
 //! - **Stored entries** are slices of the archive: reading copies once, into the caller's buffer, and
-//!   [`File::read_all`](crate::File::read_all) not at all. Their checksum is verified on the first read, unless the archive is
-//!   [trusted](Options::trusted).
-//! - **Compressed entries** (deflate; with feature `zip-zstd` zstandard) are inflated once, checksum included, into a cache that all threads share and whose
-//!   [budget](Options::cache) bounds what is kept inflated, handles included. Who asks for an entry while another inflates it
-//!   waits for that. Entries are given up in the order of a clock (those read since the last round are passed over).
-//! - **Entries for which the budget has no room** are not kept: the first read passes over the whole entry to verify it and
-//!   keeps the decoder's state every 960 KiB, and every read after that starts from the nearest state, which costs
-//!   less than 1 MiB beyond what is returned (and nothing where it goes on from an earlier read).
-//!   States take 43 KiB each and count towards the budget; where they would outgrow what is left of it (entries of
-//!   5 GiB and more with the default budget, or when handles hold nearly all of it) they are further apart.
-//!   This is for deflate; zstandard has no such states, and reading is [`Error::TooLarge`](crate::Error::TooLarge) then.
+//!   [`File::read_all`](crate::File::read_all) not at all. Their checksum is verified on the first read, unless the
+//!   archive is [trusted](Options::trusted).
+//! - **Compressed entries** (deflate; with feature `zip-zstd` zstandard) are inflated once, checksum included, into a
+//!   cache that all threads share and whose [budget](Options::cache) bounds what is kept inflated, handles included.
+//!   Who asks for an entry while another inflates it waits for that. Entries are given up in the order of a clock
+//!   (those read since the last round are passed over).
+//! - **Entries for which the budget has no room** are not kept: the first read passes over the whole entry to verify it
+//!   and keeps the decoder's state every 960 KiB, and every read after that starts from the nearest state, which costs
+//!   less than 1 MiB beyond what is returned (and nothing where it goes on from an earlier read). States take 43 KiB
+//!   each and count towards the budget; where they would outgrow what is left of it (entries of 5 GiB and more with the
+//!   default budget, or when handles hold nearly all of it) they are further apart. This is for deflate; zstandard has
+//!   no such states, and reading is [`Error::TooLarge`](crate::Error::TooLarge) then.
 //!
 //! # What an archive means
 //!
-//! The central directory alone says what there is, and each local header has to agree with it. Of entries with one name the last
-//! counts. Directories that are only implied are made up, with mode 755 and the time of the first entry in them. Unix modes and
-//! symbolic links are kept (without set-id and sticky bits); a link leads where it says within the mount, and as everywhere
-//! nowhere else. Names are bytes: as stored if they are UTF-8 or were written on Unix, else converted from code page 437. Times
-//! are those of the extended timestamp or NTFS fields, else the DOS time taken as UTC.
-//! Before the archive there may be anything (a program, say), and a comment after it.
+//! The central directory alone says what there is, and each local header has to agree with it. Of entries with one name
+//! the last counts. Directories that are only implied are made up, with mode 755 and the time of the first entry in
+//! them. Unix modes and symbolic links are kept (without set-id and sticky bits); a link leads where it says within the
+//! mount, and as everywhere nowhere else. Names are bytes: as stored if they are UTF-8 or were written on Unix, else
+//! converted from code page 437. Times are those of the extended timestamp or NTFS fields, else the DOS time taken as
+//! UTC. Before the archive there may be anything (a program, say), and a comment after it.
 //!
 //! # Whose code does what
 //!
-//! The `zip` crate finds and decodes the central directory with its zip64 and extra fields. It hands out entries through `&mut` readers that
-//! inflate from the start, so the reads are ours: `flate2` inflates whole entries (zlib-rs, the fastest there is), and
-//! `miniz_oxide` those too large to keep, because its decoder can be cloned in the middle of a block, where
-//! zlib's only restarts between blocks, and a hostile block has no end. The crate checks local headers only for archives without
-//! duplicates and names no entry, so that check is ours too.
+//! The `zip` crate finds and decodes the central directory with its zip64 and extra fields. It hands out entries
+//! through `&mut` readers that inflate from the start, so the reads are ours: `flate2` inflates whole entries
+//! (zlib-rs), and `miniz_oxide` those too large to keep, because its decoder can be cloned in the middle of a block,
+//! where zlib's only restarts between blocks, and a hostile block has no end. The crate checks local headers only for
+//! archives without duplicates and names no entry, so that check is ours too.
 //!
 //! # Mapped archives
 //!
-//! [`Zip::open`] maps the file. Whoever shortens the file while it is mapped makes reads of the lost pages fault, which kills the process;
-//! give [`Zip::from_bytes`] a copy where the file may not be left alone.
+//! [`Zip::open`] maps the file. Whoever shortens the file while it is mapped makes reads of the lost pages fault, which
+//! kills the process; give [`Zip::from_bytes`] a copy where the file may not be left alone.
 
 use std::path::Path as HostPath;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Opening, looking up and reading: mounted archives and assets beside the kernel's file system and the `zip` crate's own reader.
+//! Opening, looking up and reading: mounted archives and assets beside the kernel's file system and the `zip` crate's
+//! own reader.
 //!
 //! `cargo bench -p kitbag-fs --features zip,embedded,memory --bench archives` prints medians per operation. Every
 //! contents that is read is compared before a time is printed.

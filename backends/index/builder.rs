@@ -141,7 +141,8 @@ impl<E> Builder<E> {
         self.push(start, path, parent, attributes, what).map(|_| ())
     }
 
-    /// The directory above `path`, which begins at `start` of the arena; made, with those above it, where it is missing.
+    /// The directory above `path`, which begins at `start` of the arena; made, with those above it, where it is
+    /// missing.
     fn parent(&mut self, start: usize, path: &[u8], modified: i128) -> Result<u32, Refusal> {
         let above = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(place, _)| &path[..place]);
         let (mut parent, mut missing) = (ROOT, Vec::new());

@@ -2,11 +2,11 @@
 //!
 //! # Safety
 //!
-//! A mapping is memory that other processes can change by writing to the file. Nothing here relies on its contents staying
-//! the same: the central directory is parsed once into memory of our own, every access to the archive after that is bounds-checked against
-//! ranges that were checked when it was opened, and whatever the bytes say, inflating and copying them is sound. A file that is
-//! *shortened* makes reads of the lost pages fault, which ends the process: the caller's choice, as
-//! [`Zip::open`](super::Zip::open) says.
+//! A mapping is memory that other processes can change by writing to the file. Nothing here relies on its contents
+//! staying the same: the central directory is parsed once into memory of our own, every access to the archive after
+//! that is bounds-checked against ranges that were checked when it was opened, and whatever the bytes say, inflating
+//! and copying them is sound. A file that is *shortened* makes reads of the lost pages fault, which ends the process:
+//! the caller's choice, as [`Zip::open`](super::Zip::open) says.
 
 #![allow(unsafe_code, reason = "mapping a file is unsafe wherever others can write to it")]
 

@@ -122,7 +122,8 @@ fn info_zip() {
     }
 }
 
-/// Sizes after the data, and no entries for directories. (Links cannot be made so: it refuses to stream what it stores.)
+/// Sizes after the data, and no entries for directories. (Links cannot be made so: it refuses to stream what it
+/// stores.)
 #[test]
 fn info_zip_streaming() {
     let (folder, out) = (folder(), tempfile::tempdir().unwrap());
