@@ -45,6 +45,8 @@
 //! The one use of `unsafe` here is making a [`Disk`] that maps files, whose caller vouches for them.
 
 mod convert;
+#[cfg(all(test, feature = "memory"))]
+mod differential;
 mod dir;
 mod file;
 mod open;

@@ -150,7 +150,11 @@ impl Dir for DiskDir {
             return link_followed(self.fd.as_fd(), from, goal);
         }
         let (parent, name) = self.place(from)?.name(Error::NotPermitted, Error::NotPermitted)?;
-        let (goal, to) = goal()?;
+        let (goal, to) = match goal() {
+            // That the file is not there comes first.
+            Err(error) => return statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed).and(Err(error)),
+            goal => goal?,
+        };
         rustix::fs::linkat(parent, name, goal, to, AtFlags::empty()).map_err(failed)
     }
 

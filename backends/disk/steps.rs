@@ -21,13 +21,14 @@ struct Start<'d>(BorrowedFd<'d>);
 /// An object on the way; the start has no descriptor of its own.
 struct Step {
     fd: Option<OwnedFd>,
+    name: Box<[u8]>,
     kind: FileType,
     parent: Option<Rc<Step>>,
 }
 
 impl Start<'_> {
     fn node() -> Rc<Step> {
-        Rc::new(Step { fd: None, kind: FileType::Directory, parent: None })
+        Rc::new(Step { fd: None, name: Box::default(), kind: FileType::Directory, parent: None })
     }
 
     fn fd<'s>(&'s self, step: &'s Step) -> BorrowedFd<'s> {
@@ -48,7 +49,7 @@ impl Tree for Start<'_> {
             other => other?,
         };
         let kind = kind(fstat(&fd).map_err(failed)?.st_mode);
-        Ok(Some(Rc::new(Step { fd: Some(fd), kind, parent: Some(Rc::clone(dir)) })))
+        Ok(Some(Rc::new(Step { fd: Some(fd), name: child.into(), kind, parent: Some(Rc::clone(dir)) })))
     }
 
     fn parent(&self, dir: &Rc<Step>) -> Result<Rc<Step>> {
@@ -60,20 +61,29 @@ impl Tree for Start<'_> {
     }
 }
 
+impl Start<'_> {
+    /// The directory and the name in it by which `step` is acted on: its parent's, or `.` in itself.
+    fn by_name<'s>(&'s self, step: &'s Step) -> (BorrowedFd<'s>, &'s [u8]) {
+        match &step.parent {
+            Some(parent) if step.kind != FileType::Directory => (self.fd(parent), &step.name),
+            _ => (self.fd(step), b"."),
+        }
+    }
+}
+
 /// Opens `path` beneath `dir`.
 pub(super) fn open(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd> {
     let start = Start(dir);
-    let create = flags.contains(OFlags::CREATE);
-    let follow =
-        if flags.contains(OFlags::NOFOLLOW) || flags.contains(OFlags::EXCL) { Follow::No } else { Follow::Yes };
-    if path.wants_directory() && !create {
-        let node = resolve::resolve(&start, Start::node(), path, follow)?;
-        return name(start.fd(&node), b".", flags | OFlags::DIRECTORY);
+    let follow = if flags.intersects(OFlags::NOFOLLOW | OFlags::EXCL) { Follow::No } else { Follow::Yes };
+    if !flags.contains(OFlags::CREATE) {
+        let step = resolve::resolve(&start, Start::node(), path, follow)?;
+        let (dir, last) = start.by_name(&step);
+        return name(dir, last, flags);
     }
     match resolve::locate(&start, Start::node(), path, follow)? {
         Place::Name(Entry { slash: true, .. }) => Err(Error::IsDirectory),
         Place::Name(entry) => name(start.fd(&entry.dir), &entry.name, flags),
-        Place::Dot(node) | Place::DotDot(node) => name(start.fd(&node), b".", flags),
+        Place::Dot(step) | Place::DotDot(step) => name(start.fd(&step), b".", flags),
     }
 }
 
@@ -85,15 +95,10 @@ pub(super) fn link_followed<'g>(
     goal: impl FnOnce() -> Result<(Parent<'g>, &'g [u8])>,
 ) -> Result<()> {
     let start = Start(dir);
-    let (at, from) = match resolve::locate(&start, Start::node(), path, Follow::Yes)? {
-        Place::Name(Entry { slash: true, .. }) => {
-            (resolve::resolve(&start, Start::node(), path, Follow::Yes)?, Cow::Borrowed(&b"."[..]))
-        }
-        Place::Name(entry) => (entry.dir, entry.name),
-        Place::Dot(node) | Place::DotDot(node) => (node, Cow::Borrowed(&b"."[..])),
-    };
+    let step = resolve::resolve(&start, Start::node(), path, Follow::Yes)?;
+    let (dir, from) = start.by_name(&step);
     let (parent, to) = goal()?;
-    rustix::fs::linkat(start.fd(&at), &*from, parent, to, AtFlags::empty()).map_err(failed)
+    rustix::fs::linkat(dir, from, parent, to, AtFlags::empty()).map_err(failed)
 }
 
 /// The target of the link `path` beneath `dir`, which is one name or, for the link `dir` itself, nothing.
