@@ -135,6 +135,15 @@ impl<S: Source> Index<S> {
         self.nodes.len()
     }
 
+    /// All files, with their paths.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], Result<Arc<dyn File>>)> {
+        let read = Access { read: true, write: false };
+        (ROOT..).zip(&self.nodes).filter_map(move |(number, node)| match &node.what {
+            What::File { entry, .. } => Some((&self.names[node.path.range()], self.open_file(number, entry, read))),
+            _ => None,
+        })
+    }
+
     fn node(&self, node: u32) -> &Node<S::Entry> {
         &self.nodes[node as usize]
     }

@@ -13,7 +13,7 @@
 //! | [`disk`] | `disk` | yes, or read-only |
 //! | [`memory`] | `memory` | yes |
 //! | [`embedded`] | `embedded` | no |
-//! | [`zip`] | `zip` | no |
+//! | [`zip`] | `zip`, and `zip-zstd` for zstandard | no |
 //! | [`overlay`] | `overlay` | into its upper layer |
 //! | [`mounts`], [`subtree`] | always there | as what they hold |
 //! | [`readonly`] | always there | no |

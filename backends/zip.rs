@@ -45,7 +45,7 @@ use std::path::Path as HostPath;
 use std::sync::Arc;
 
 use crate::index::{Attributes, Builder, Index, IndexDir, ROOT};
-use crate::{Bytes, Dir, FileSystem, Result};
+use crate::{Bytes, Dir, Error, FileSystem, Result};
 
 mod cache;
 mod central;
@@ -146,6 +146,22 @@ impl Zip {
             archive.take_in(&mut builder, found)?;
         }
         Ok(Zip { index: Arc::new(builder.build(archive)) })
+    }
+
+    /// Inflates every entry and verifies its checksum, as reading it would, for those who want to know beforehand.
+    ///
+    /// # Errors
+    /// [`ZipError::Entry`] for the first whose contents are [damaged](Problem::Damaged), or for which there is no
+    /// [room](Problem::NoRoom).
+    pub fn verify(&self) -> Result<(), ZipError> {
+        for (name, file) in self.index.files() {
+            let read = file.and_then(|file| file.read_at(&mut [0], 0));
+            read.map_err(|error| match error {
+                Error::Io => ZipError::entry(name, Problem::Damaged),
+                _ => ZipError::entry(name, Problem::NoRoom),
+            })?;
+        }
+        Ok(())
     }
 
     /// Files, directories and links, those that are only implied among them.

@@ -64,6 +64,8 @@ pub enum Problem {
     BadLink,
     /// Its contents do not inflate, or not to its size and checksum.
     Damaged,
+    /// It has to be inflated whole, and the cache's budget or the memory does not allow for that.
+    NoRoom,
 }
 
 impl ZipError {
@@ -102,6 +104,7 @@ impl fmt::Display for Problem {
             Problem::TooMany => f.write_str("it exceeds the number of entries that are allowed"),
             Problem::BadLink => f.write_str("it is a symbolic link whose target is empty or no path"),
             Problem::Damaged => f.write_str("its contents are damaged"),
+            Problem::NoRoom => f.write_str("there is no room to inflate it"),
         }
     }
 }

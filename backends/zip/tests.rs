@@ -178,6 +178,7 @@ fn damage_is_found_on_reading() {
     let wrong = |item: Item| item.both(|fields| fields.crc ^= 1);
     let archive = bytes(&[wrong(stored("s", b"contents")), wrong(deflated("d", b"contents"))]);
     let zip = Zip::from_bytes(archive.clone(), &Options::new()).unwrap();
+    assert_eq!(zip.verify().unwrap_err().to_string(), "archive entry \"d\": its contents are damaged");
     for name in ["s", "d", "s", "d"] {
         assert_eq!(contents(&zip, name), Err(Error::Io));
         assert_eq!(open(&zip, name).unwrap().read_at(&mut [0; 4], 0), Err(Error::Io));
@@ -185,6 +186,7 @@ fn damage_is_found_on_reading() {
     let trusting = Zip::from_bytes(archive, &Options::new().trusted(true)).unwrap();
     assert_eq!(contents(&trusting, "s").unwrap(), &b"contents"[..]);
     assert_eq!(contents(&trusting, "d"), Err(Error::Io));
+    assert!(mount(&[stored("s", b"contents"), deflated("d", b""), link("l", "s")]).verify().is_ok());
 }
 
 #[test]
