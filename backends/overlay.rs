@@ -63,6 +63,7 @@ mod index;
 mod lookup;
 mod mutate;
 mod node;
+mod open;
 mod rename;
 mod upper;
 

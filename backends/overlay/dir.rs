@@ -73,11 +73,26 @@ impl OverlayDir {
     /// Opens what needs no change of the namespace; nothing where it does.
     fn open_unchanged(&self, path: &Path, options: OpenOptions) -> Result<Option<Node>> {
         let _stable = read(&self.overlay.topology);
+        if let Some(file) = self.open_at_once(path, options)? {
+            return Ok(Some(Node::File(Arc::new(file))));
+        }
         match self.find(path, options)? {
             Ok(Found::Dir(node)) => Ok(Some(self.open_dir(node))),
             Ok(Found::Leaf(leaf)) if options.access.write && !is_writable(&leaf) => Ok(None),
             Ok(Found::Leaf(leaf)) => self.open_leaf(leaf, options).map(Some),
             Err(_) => Ok(None),
+        }
+    }
+
+    /// Opens a file for reading without looking it up first; nothing where it is a directory or a link, or may be meant to
+    /// be one.
+    fn open_at_once(&self, path: &Path, options: OpenOptions) -> Result<Option<OverlayFile>> {
+        match path.split_last() {
+            Some((parent, name)) if !options.mutates() && !options.directory && !path.wants_directory() => {
+                let parent = self.resolve(parent, Follow::Yes)?.dir()?;
+                self.overlay.open_at(&parent, name, options.access)
+            }
+            _ => Ok(None),
         }
     }
 

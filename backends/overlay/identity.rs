@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
-use super::{read, write};
+use super::{lock, read, write};
 use crate::{File, FileType, Metadata};
 
 /// The layer number of the upper; lowers count from 1, the topmost first.
@@ -67,7 +67,7 @@ pub(super) struct Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let live = &mut write(&self.ids.tables).live;
+        let live = &mut *lock(self.ids.live_shard(self.key));
         if live.get(&self.key).is_some_and(|other| other.strong_count() == 0) {
             live.remove(&self.key);
         }
@@ -80,9 +80,13 @@ struct Tables {
     origins: HashMap<Key, Origin>,
     /// By the lower inode.
     index: HashMap<Key, Indexed>,
-    /// By the lower inode.
-    live: HashMap<Key, Weak<Live>>,
 }
+
+/// Open lower files by their inode.
+type LiveTable = Mutex<HashMap<Key, Weak<Live>>>;
+
+/// How many of them there are, so that threads that open files rarely meet.
+const LIVE_SHARDS: usize = 16;
 
 /// The overlay's knowledge of identities.
 pub(super) struct Identities {
@@ -90,11 +94,12 @@ pub(super) struct Identities {
     /// The device of each layer's root.
     roots: Vec<u64>,
     tables: RwLock<Tables>,
+    live: [LiveTable; LIVE_SHARDS],
 }
 
 impl Identities {
     pub(super) fn new(device: u64, roots: Vec<u64>) -> Identities {
-        Identities { device, roots, tables: RwLock::default() }
+        Identities { device, roots, tables: RwLock::default(), live: Default::default() }
     }
 
     /// The device of the root of `layer`.
@@ -187,7 +192,7 @@ impl Identities {
 
     /// What all handles on the lower file `key` share.
     pub(super) fn open_lower(self: &Arc<Identities>, key: Key) -> Arc<Live> {
-        let live = &mut write(&self.tables).live;
+        let live = &mut *lock(self.live_shard(key));
         if let Some(live) = live.get(&key).and_then(Weak::upgrade) {
             return live;
         }
@@ -199,6 +204,10 @@ impl Identities {
 
     /// The same, if there is a handle.
     pub(super) fn live(&self, key: Key) -> Option<Arc<Live>> {
-        read(&self.tables).live.get(&key).and_then(Weak::upgrade)
+        lock(self.live_shard(key)).get(&key).and_then(Weak::upgrade)
+    }
+
+    fn live_shard(&self, key: Key) -> &LiveTable {
+        &self.live[key.inode as usize % LIVE_SHARDS]
     }
 }

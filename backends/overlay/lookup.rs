@@ -19,11 +19,11 @@ impl Tree for Inner {
     }
 
     fn child(&self, dir: &Found, name: &[u8]) -> Result<Option<Found>> {
-        self.find(&dir.clone().dir()?, name)
+        self.find(dir.as_dir()?, name)
     }
 
     fn parent(&self, dir: &Found) -> Result<Found> {
-        dir.clone().dir()?.parent().map(Found::Dir).ok_or(Error::NotFound)
+        dir.as_dir()?.parent().map(Found::Dir).ok_or(Error::NotFound)
     }
 
     fn target(&self, link: &Found) -> Result<Cow<'_, [u8]>> {
@@ -32,6 +32,13 @@ impl Tree for Inner {
 }
 
 impl Found {
+    fn as_dir(&self) -> Result<&Arc<DirNode>> {
+        match self {
+            Found::Dir(dir) => Ok(dir),
+            Found::Leaf(_) => Err(Error::NotDirectory),
+        }
+    }
+
     pub(super) fn dir(self) -> Result<Arc<DirNode>> {
         match self {
             Found::Dir(dir) => Ok(dir),
@@ -47,8 +54,8 @@ impl Found {
     }
 }
 
-/// Nothing where a lower has nothing of that name, or cannot have.
-pub(super) fn in_lower<T>(result: Result<T>) -> Result<Option<T>> {
+/// Nothing where a layer has nothing of that name, or cannot have.
+fn in_layer<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Err(Error::IllegalSequence | Error::NameTooLong) => Ok(None),
         other => if_there(other),
@@ -59,7 +66,7 @@ pub(super) fn in_lower<T>(result: Result<T>) -> Result<Option<T>> {
 fn descend(above: &[LowerDir], name: &[u8]) -> Result<Vec<LowerDir>> {
     let mut lowers = Vec::new();
     for &LowerDir { layer, ref dir } in above {
-        match in_lower(dir.open(Path::new(name)?, DIRECTORY)) {
+        match in_layer(dir.open(Path::new(name)?, DIRECTORY)) {
             Ok(Some(node)) => lowers.push(LowerDir { layer, dir: node.dir()? }),
             Ok(None) => {}
             Err(Error::NotDirectory | Error::Loop) => break,
@@ -115,14 +122,14 @@ impl Inner {
 
     fn find_in_lowers(&self, dir: &Arc<DirNode>, name: &[u8]) -> Result<Option<Found>> {
         for (at, lower) in dir.lowers.iter().enumerate() {
-            if let Some(raw) = in_lower(lower.dir.stat(Path::new(name)?, Follow::No))? {
-                return self.found_in_lower(dir, name, at, raw).map(Some);
+            if let Some(raw) = in_layer(lower.dir.stat(Path::new(name)?, Follow::No))? {
+                return self.found_in_layer(dir, name, at, raw).map(Some);
             }
         }
         Ok(None)
     }
 
-    fn found_in_lower(&self, dir: &Arc<DirNode>, name: &[u8], at: usize, raw: Metadata) -> Result<Found> {
+    fn found_in_layer(&self, dir: &Arc<DirNode>, name: &[u8], at: usize, raw: Metadata) -> Result<Found> {
         let layer = dir.lowers[at].layer;
         let identity = self.ids.of_lower(layer, &raw);
         if raw.kind != FileType::Directory {
@@ -157,7 +164,7 @@ impl Inner {
     /// Whether a lower has something at `name`, seen or hidden.
     pub(super) fn lowers_have(&self, dir: &DirNode, name: &[u8]) -> Result<bool> {
         for lower in &dir.lowers {
-            if in_lower(lower.dir.stat(Path::new(name)?, Follow::No))?.is_some() {
+            if in_layer(lower.dir.stat(Path::new(name)?, Follow::No))?.is_some() {
                 return Ok(true);
             }
         }
