@@ -38,7 +38,7 @@ unsafe impl Sync for Func {}
 impl Func {
     /// A host function; see [`IntoFunc`] for the closures that can be one.
     ///
-    /// ```no_run
+    /// ```
     /// use kitbag::{Caller, Engine, Func, Store};
     ///
     /// let mut store = Store::new(&Engine::default(), 40);

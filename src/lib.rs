@@ -3,7 +3,7 @@
 //! The engine keeps the names that its users know from wasmtime: an [`Engine`] compiles [`Module`]s, a [`Store`] owns
 //! what is made from them, a [`Linker`] names what they import.
 //!
-//! ```no_run
+//! ```
 //! use kitbag::{Caller, Engine, Linker, Module, Store};
 //!
 //! let engine = Engine::default();
