@@ -92,8 +92,7 @@ impl Config {
         self
     }
 
-    /// Whether everything that came after WebAssembly 1.0 is accepted, and bulk memory's rule that a segment
-    /// which does not fit traps after those before it were written. On unless set.
+    /// Whether what came after WebAssembly 1.0 is accepted. On unless set.
     pub fn wasm_2(&mut self, enable: bool) -> &mut Config {
         self.features.set(FEATURES.difference(WasmFeatures::WASM1), enable);
         self

@@ -46,6 +46,7 @@ mod trap;
 mod types;
 mod value;
 pub mod wasi;
+pub mod wast;
 
 pub use config::Config;
 pub use engine::Engine;

