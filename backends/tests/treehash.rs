@@ -1,13 +1,17 @@
-//! One tree, one digest: in a folder, in archives of it, embedded, and copied to memory.
+//! One tree, one digest: in a folder, mounted from it, in archives of it, embedded, copied to memory and through
+//! overlays.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::Hasher as _;
 use std::io::{Cursor, Write as _};
 use std::path::Path as HostPath;
+use std::sync::Arc;
 
+use kitbag_fs::disk::Disk;
 use kitbag_fs::embedded::Embedded;
 use kitbag_fs::memory::Memory;
+use kitbag_fs::overlay::Overlay;
 use kitbag_fs::zip::{Options, Zip};
 use kitbag_fs::{Dir, FileSystem, Node, OpenOptions, Path};
 
@@ -88,6 +92,12 @@ fn in_memory(files: &Files) -> Memory {
     memory
 }
 
+fn lowers(files: &Files) -> [Arc<dyn FileSystem>; 3] {
+    let stored = archive(files, zip::CompressionMethod::Stored);
+    let deflated = archive(files, zip::CompressionMethod::Deflated);
+    [Arc::new(stored), Arc::new(deflated), Arc::new(Embedded::new::<Tree>().unwrap())]
+}
+
 #[test]
 fn the_same_everywhere() {
     let mut files = Vec::new();
@@ -98,6 +108,14 @@ fn the_same_everywhere() {
     assert_eq!(digest_of(&archive(&files, zip::CompressionMethod::Deflated)), expected);
     assert_eq!(digest_of(&Embedded::new::<Tree>().unwrap()), expected);
     assert_eq!(digest_of(&in_memory(&files)), expected);
+    assert_eq!(digest_of(&Disk::read_only(TREE).unwrap()), expected);
+    for lower in lowers(&files) {
+        let overlay = Overlay::new(Arc::new(Memory::new()), [lower]).unwrap();
+        assert_eq!(digest_of(&overlay), expected);
+        let file = overlay.root().unwrap().open(Path::new(b"greeting.txt").unwrap(), OpenOptions::write()).unwrap();
+        assert_eq!(file.file().unwrap().write_at(b"J", 0), Ok(1));
+        assert_ne!(digest_of(&overlay), expected);
+    }
     files[0].1.push(b'!');
     assert_ne!(digest_of(&archive(&files, zip::CompressionMethod::Stored)), expected);
 }
