@@ -129,3 +129,27 @@ fn readers_see_a_file_whole_while_it_is_copied_up_and_replaced() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+/// Threads that do anything at all, on a tree of two lowers. Whatever comes out is one tree, now and after a restart.
+#[test]
+fn many_threads_leave_one_tree() {
+    let lower =
+        || memory(&[("a/a/a", "1"), ("a/b", "2"), ("b/a", "3"), ("b/c/a", "4"), ("c/b/a", "5"), ("c/c", "-> b")]);
+    let twins = lower();
+    let root = twins.root().unwrap();
+    root.link(path("a/b"), Follow::No, &*root, path("b/twin")).unwrap();
+    let scene = over(&[twins, lower()]);
+    std::thread::scope(|threads| {
+        for thread in 0..4 {
+            let scene = &scene;
+            threads.spawn(move || oracle::anything(&*scene.root, thread, 1_500));
+        }
+    });
+    let unnumbered = |mut lines: Vec<oracle::Line>| {
+        lines.iter_mut().for_each(|line| line.inode = 0);
+        lines
+    };
+    let before = unnumbered(oracle::tree(&*scene.root));
+    let scene = scene.restart();
+    assert_eq!(unnumbered(oracle::tree(&*scene.root)), before);
+}

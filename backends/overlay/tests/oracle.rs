@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use super::*;
 use crate::Listing;
@@ -197,13 +198,13 @@ impl Side {
 /// What shows at a path: kind, contents or target, and for what is no directory the number of names; and whether it
 /// was changed since everything was made old.
 #[derive(Clone, Debug, PartialEq)]
-struct Line {
+pub(super) struct Line {
     path: String,
     kind: FileType,
     contents: Vec<u8>,
     links: u64,
     old: bool,
-    inode: u64,
+    pub(super) inode: u64,
 }
 
 /// The tree beneath `dir`, and whether listings and stat agree on all of it.
@@ -232,10 +233,26 @@ fn snapshot(dir: &dyn Dir, prefix: &str, lines: &mut Vec<Line>) -> bool {
     agree
 }
 
-fn shown(side: &Side) -> Vec<Line> {
+pub(super) fn tree(root: &dyn Dir) -> Vec<Line> {
     let mut lines = Vec::new();
-    assert!(snapshot(&*side.root, "", &mut lines), "{lines:#?}");
+    assert!(snapshot(root, "", &mut lines), "{lines:#?}");
     lines
+}
+
+fn shown(side: &Side) -> Vec<Line> {
+    tree(&*side.root)
+}
+
+/// Does `count` operations that `seed` decides, whatever comes of them.
+pub(super) fn anything(root: &dyn Dir, seed: u8, count: usize) {
+    let source = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), source);
+    let root = root.open(Path::DOT, OpenOptions::directory()).unwrap().dir().unwrap();
+    let mut side = Side::new(root);
+    for _ in 0..count {
+        let op = op().new_tree(&mut runner).unwrap().current();
+        _ = side.apply(&op);
+    }
 }
 
 /// Fills `dir`.
