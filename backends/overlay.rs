@@ -70,7 +70,7 @@ mod upper;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::{Dir, FileSystem, Result};
+use crate::{Dir, Error, FileSystem, Result};
 use dir::OverlayDir;
 use identity::Identities;
 use node::{DirNode, LowerDir};
@@ -79,8 +79,9 @@ use upper::Upper;
 /// The name in every directory of the upper that is the overlay's own. The guest may use it as any other.
 pub const PRIVATE: &[u8] = b".kitbag-overlay";
 
-/// How many directories are kept ready, at the least; on a disk each holds a descriptor per layer.
-pub const NODES_KEPT: usize = 512;
+/// How many directories are kept ready besides those in use. On a disk each holds a descriptor per layer; they are given
+/// up when descriptors run out.
+pub const NODES_KEPT: usize = 128;
 
 /// A writable file system over read-only ones. Clones are the same file system.
 #[derive(Clone)]
@@ -140,6 +141,19 @@ struct Inner {
     topology: RwLock<()>,
     /// Held by whoever changes the namespace, from its first lookup to the end.
     mutation: Mutex<()>,
+}
+
+impl Inner {
+    /// Does `act`, once more without the directories that are kept ready if there are too many handles.
+    fn sparing<T>(&self, act: impl Fn() -> Result<T>) -> Result<T> {
+        match act() {
+            Err(Error::TooManyFiles) => {
+                drop(std::mem::take(&mut *lock(&self.recent)));
+                act()
+            }
+            other => other,
+        }
+    }
 }
 
 /// No code panics while it holds a lock, and what the locks guard is whole between any two statements; so a poisoned

@@ -51,7 +51,7 @@ impl Inner {
         let times = times_of(&node.lowers.first().ok_or(Error::Io)?.dir.metadata()?);
         let temporary = self.upper.temporary()?;
         temporary.work.create_dir(temporary.path()?)?;
-        let upper = temporary.work.open(temporary.path()?, DIRECTORY)?.dir()?;
+        let upper = self.sparing(|| temporary.work.open(temporary.path()?, DIRECTORY)?.dir())?;
         upper.set_own_times(times)?;
         make_room(parent, name)?;
         let _commit = write(&self.topology);
@@ -155,7 +155,7 @@ impl Inner {
         own: Option<&Arc<dyn File>>,
         contents: Contents,
     ) -> Result<Copy> {
-        let copy = temporary.work.open(temporary.path()?, NEW)?.file()?;
+        let copy = self.sparing(|| temporary.work.open(temporary.path()?, NEW)?.file())?;
         if contents == Contents::Whole {
             let source = match own {
                 Some(own) => own.clone(),

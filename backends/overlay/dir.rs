@@ -28,11 +28,11 @@ impl OverlayDir {
     }
 
     fn resolve(&self, path: &Path, follow: Follow) -> Result<Found> {
-        resolve(&*self.overlay, self.start(), path, follow)
+        self.overlay.sparing(|| resolve(&*self.overlay, self.start(), path, follow))
     }
 
     fn locate<'p>(&self, path: &'p Path) -> Result<Place<'p, Found>> {
-        locate(&*self.overlay, self.start(), path, Follow::No)
+        self.overlay.sparing(|| locate(&*self.overlay, self.start(), path, Follow::No))
     }
 
     fn spot<'p>(&self, path: &'p Path, dot: Error, dotdot: Error) -> Result<Spot<'p>> {
@@ -136,7 +136,7 @@ impl Dir for OverlayDir {
 
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Node> {
         options.validate()?;
-        match self.open_unchanged(path, options)? {
+        match self.overlay.sparing(|| self.open_unchanged(path, options))? {
             Some(node) => Ok(node),
             None => self.open_changing(path, options),
         }

@@ -9,7 +9,7 @@ use super::node::{DirNode, Found, Leaf, LowerDir, Peek, Whence};
 use super::upper::{DIRECTORY, Marks, if_there, stored};
 use super::{Inner, NODES_KEPT, PRIVATE, lock};
 use crate::resolve::Tree;
-use crate::{Dir, DirEntry, Error, File, FileType, Follow, Listing, Metadata, OpenOptions, Path, Result};
+use crate::{Access, Dir, DirEntry, Error, File, FileType, Follow, Listing, Metadata, OpenOptions, Path, Result};
 
 impl Tree for Inner {
     type Node = Found;
@@ -62,12 +62,26 @@ fn in_layer<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// Opens the directory `name` of a lower: for lookups at least, where it may not be read.
+fn open_dir(above: &dyn Dir, name: &[u8]) -> Result<Arc<dyn Dir>> {
+    let name = Path::new(name)?;
+    match above.open(name, DIRECTORY) {
+        Err(Error::Access) => above.open(name, OpenOptions { access: Access::default(), ..DIRECTORY })?.dir(),
+        other => other?.dir(),
+    }
+}
+
+/// What a handle that is for lookups alone answers, in the words of one that was asked for more.
+fn readable(listing: Result<Listing>) -> Result<Listing> {
+    listing.map_err(|error| if error == Error::BadHandle { Error::Access } else { error })
+}
+
 /// What `name` merges in the directories `above`, down to the first that has something else there.
 fn descend(above: &[LowerDir], name: &[u8]) -> Result<Vec<LowerDir>> {
     let mut lowers = Vec::new();
     for &LowerDir { layer, ref dir } in above {
-        match in_layer(dir.open(Path::new(name)?, DIRECTORY)) {
-            Ok(Some(node)) => lowers.push(LowerDir { layer, dir: node.dir()? }),
+        match in_layer(open_dir(&**dir, name)) {
+            Ok(Some(dir)) => lowers.push(LowerDir { layer, dir }),
             Ok(None) => {}
             Err(Error::NotDirectory | Error::Loop) => break,
             Err(error) => return Err(error),
@@ -189,7 +203,7 @@ impl Inner {
 
     /// Opens what `leaf` is in its layer.
     pub(super) fn open_stored(&self, leaf: &Leaf, options: OpenOptions) -> Result<Arc<dyn File>> {
-        self.with_stored(leaf, |dir, name| dir.open(name, options)?.file())
+        self.sparing(|| self.with_stored(leaf, |dir, name| dir.open(name, options)?.file()))
     }
 
     /// The metadata of a directory.
@@ -218,7 +232,7 @@ impl Inner {
         };
         for lower in &node.lowers {
             let device = lower.dir.metadata()?.device;
-            let listing = lower.dir.list()?;
+            let listing = readable(lower.dir.list())?;
             self.merge(node, &mut entries, &listing, |inode| Key { layer: lower.layer, device, inode });
         }
         Ok(entries.into())

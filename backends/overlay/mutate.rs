@@ -48,7 +48,7 @@ impl Inner {
 
     pub(super) fn create_file(self: &Arc<Self>, spot: &Spot<'_>, options: OpenOptions) -> Result<OverlayFile> {
         let options = OpenOptions { create: crate::Create::New, follow: Follow::No, ..options };
-        let file = self.make(spot, |upper| upper.open(stored(&spot.name)?, options)?.file())?;
+        let file = self.make(spot, |upper| self.sparing(|| upper.open(stored(&spot.name)?, options)?.file()))?;
         Ok(OverlayFile::direct(self.clone(), options.access, None, file))
     }
 

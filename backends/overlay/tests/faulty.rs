@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::*;
 use crate::{Listing, Node};
 
-/// A file system that refuses every change after a number of them, as if the process had died.
+/// A file system that refuses every change after a number of them, as if the process had died, or has no hard links, or
+/// few handles, or directories that may be passed through but not read.
 pub(super) struct Faulty {
     inner: Arc<dyn FileSystem>,
     state: Arc<State>,
@@ -16,6 +17,32 @@ pub(super) struct Faulty {
 struct State {
     changes: AtomicI64,
     links: bool,
+    /// How many more handles can be open.
+    handles: AtomicI64,
+    closed_book: bool,
+}
+
+impl Default for State {
+    fn default() -> State {
+        let many = || AtomicI64::new(i64::MAX);
+        State { changes: many(), links: true, handles: many(), closed_book: false }
+    }
+}
+
+/// An open handle, counted.
+struct Handle(Arc<State>);
+
+impl Handle {
+    fn new(state: &Arc<State>) -> Result<Handle> {
+        let handle = Handle(state.clone());
+        if state.handles.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(handle) } else { Err(Error::TooManyFiles) }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.handles.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl State {
@@ -25,24 +52,30 @@ impl State {
 }
 
 impl Faulty {
+    fn new(inner: Arc<dyn FileSystem>, state: State) -> Faulty {
+        Faulty { inner, state: Arc::new(state) }
+    }
+
     fn after(inner: Arc<dyn FileSystem>, changes: i64) -> Faulty {
-        Faulty { inner, state: Arc::new(State { changes: AtomicI64::new(changes), links: true }) }
+        Faulty::new(inner, State { changes: AtomicI64::new(changes), ..State::default() })
     }
 
     pub(super) fn without_links(inner: Arc<dyn FileSystem>) -> Faulty {
-        Faulty { inner, state: Arc::new(State { changes: AtomicI64::new(i64::MAX), links: false }) }
+        Faulty::new(inner, State { links: false, ..State::default() })
     }
 }
 
 impl FileSystem for Faulty {
     fn root(&self) -> Result<Arc<dyn Dir>> {
-        Ok(Arc::new(FaultyDir { inner: self.inner.root()?, state: self.state.clone() }))
+        Ok(Arc::new(FaultyDir { inner: self.inner.root()?, state: self.state.clone(), _handle: None, may_list: true }))
     }
 }
 
 struct FaultyDir {
     inner: Arc<dyn Dir>,
     state: Arc<State>,
+    _handle: Option<Handle>,
+    may_list: bool,
 }
 
 impl FaultyDir {
@@ -61,10 +94,15 @@ impl Dir for FaultyDir {
             self.state.change()?;
         }
         let state = self.state.clone();
-        Ok(match self.inner.open(path, options)? {
-            Node::Dir(inner) => Node::Dir(Arc::new(FaultyDir { inner, state })),
-            Node::File(inner) => Node::File(Arc::new(FaultyFile { inner, state })),
-        })
+        let handle = Handle::new(&state)?;
+        match self.inner.open(path, options)? {
+            Node::Dir(_) if state.closed_book && options.access.read => Err(Error::Access),
+            Node::Dir(inner) => {
+                let may_list = options.access.read;
+                Ok(Node::Dir(Arc::new(FaultyDir { inner, state, _handle: Some(handle), may_list })))
+            }
+            Node::File(inner) => Ok(Node::File(Arc::new(FaultyFile { inner, state, _handle: handle }))),
+        }
     }
 
     fn stat(&self, path: &Path, follow: Follow) -> Result<Metadata> {
@@ -76,7 +114,7 @@ impl Dir for FaultyDir {
     }
 
     fn list(&self) -> Result<Listing> {
-        self.inner.list()
+        if self.may_list { self.inner.list() } else { Err(Error::BadHandle) }
     }
 
     fn read_link(&self, path: &Path) -> Result<Box<[u8]>> {
@@ -130,6 +168,7 @@ impl Dir for FaultyDir {
 struct FaultyFile {
     inner: Arc<dyn File>,
     state: Arc<State>,
+    _handle: Handle,
 }
 
 impl File for FaultyFile {
@@ -244,4 +283,49 @@ fn a_death_at_any_step_leaves_the_tree_as_before_or_as_after() {
             assert_eq!(shown(&*scene.root), after, "{what}, {changes} changes, again");
         }
     }
+}
+
+#[test]
+fn directories_are_not_kept_ready_at_the_cost_of_handles() {
+    let names: Vec<_> = (0..40).map(|number| format!("dir{number}/file")).collect();
+    let lower: Arc<dyn FileSystem> = memory(&names.iter().map(|name| (name.as_str(), "x")).collect::<Vec<_>>());
+    let few = Faulty::new(lower, State { handles: AtomicI64::new(12), ..State::default() });
+    let overlay = Overlay::new(Arc::new(Memory::new()), [Arc::new(few) as Arc<dyn FileSystem>]).unwrap();
+    let root = overlay.root().unwrap();
+    for name in &names {
+        let file = root.open(path(name), OpenOptions::read()).unwrap().file().unwrap();
+        assert_eq!(text(&*file), Ok("x".into()));
+        root.stat(path(name), Follow::No).unwrap();
+        root.rename(path(name), &*root, path("moved")).unwrap();
+    }
+    let open: Vec<_> = names
+        .iter()
+        .map_while(|name| root.open(path(name.split_once('/').unwrap().0), OpenOptions::directory()).ok())
+        .collect();
+    assert_eq!(open.len(), 12);
+}
+
+#[test]
+fn what_lies_beneath_an_unreadable_lower_directory_is_found() {
+    let lower = memory(&[("dir/sub/file", "x")]);
+    let closed = Faulty::new(lower, State { closed_book: true, ..State::default() });
+    let overlay = Overlay::new(Arc::new(Memory::new()), [Arc::new(closed) as Arc<dyn FileSystem>]).unwrap();
+    let root = overlay.root().unwrap();
+    assert_eq!(root.stat(path("dir/sub/file"), Follow::No).unwrap().size, 1);
+    let dir = root.open(path("dir"), OpenOptions::directory()).unwrap().dir().unwrap();
+    assert_eq!(dir.list().err(), Some(Error::Access));
+    assert_eq!(root.remove_dir(path("dir/sub")), Err(Error::Access));
+}
+
+#[test]
+fn an_upper_that_cannot_be_written_refuses_every_change() {
+    let lower = lower();
+    let read_only = crate::readonly::ReadOnly::new(upper(&lower));
+    let overlay = Overlay::new(Arc::new(read_only), [lower.clone() as Arc<dyn FileSystem>]).unwrap();
+    let root = overlay.root().unwrap();
+    let before = shown(&*root);
+    for (what, operation) in OPERATIONS {
+        assert_eq!(operation(&*root), Err(Error::ReadOnly), "{what}");
+    }
+    assert_eq!(shown(&*root), before);
 }
