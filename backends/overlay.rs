@@ -5,6 +5,25 @@
 //! falls short of POSIX and a tree in memory need not: a handle opened before a copy-up sees
 //! what is written after it, and `set_times` through such a handle works.
 //!
+//! ```
+//! # #[cfg(feature = "memory")] {
+//! use std::sync::Arc;
+//! use kitbag_fs::memory::Memory;
+//! use kitbag_fs::overlay::Overlay;
+//! use kitbag_fs::{FileSystem, OpenOptions, Path};
+//!
+//! let assets = Arc::new(Memory::new());
+//! assets.insert(Path::new(b"etc/motd")?, "hello".into())?;
+//! let overlay = Overlay::new(Arc::new(Memory::new()), [assets.clone() as Arc<dyn FileSystem>])?;
+//!
+//! let motd = Path::new(b"etc/motd")?;
+//! overlay.root()?.open(motd, OpenOptions::write())?.file()?.write_at(b"J", 0)?;
+//! assert_eq!(overlay.root()?.open(motd, OpenOptions::read())?.file()?.read_all()?, "Jello");
+//! assert_eq!(assets.root()?.open(motd, OpenOptions::read())?.file()?.read_all()?, "hello");
+//! # }
+//! # Ok::<(), kitbag_fs::Error>(())
+//! ```
+//!
 //! # What the upper holds
 //!
 //! The upper's root *is* the root of the upper tree, so that a folder of the host shows what the guest wrote under the
@@ -46,8 +65,15 @@
 //! and the count of names that are left, and every name not yet copied up leads to it, after a restart too.
 //! The upper must therefore have stable inodes, and hard links for lower hard links to survive.
 //!
-//! Permission bits cannot be set through the traits; those of a copied file are remembered while the overlay is open.
-//! Lowers must not change underneath; as with the kernel's, what then shows is unspecified, but safe.
+//! # Limits
+//!
+//! - Lowers must not change underneath; as with the kernel's, what then shows is unspecified, but safe.
+//! - Permission bits cannot be set through the traits; those of a copied file are remembered while the overlay is open.
+//! - Devices, pipes and sockets of a lower can be used and removed, but not renamed ([`Error::NotSupported`]), since the traits
+//!   make none.
+//! - What the upper refuses to hold is refused: a lower link with an absolute target cannot be renamed into a
+//!   folder of the host ([`Error::NotPermitted`]).
+//! - The number of links of a directory is 1, which means (as with the kernel's) that it is not counted.
 //!
 //! # Locks
 //!

@@ -256,11 +256,11 @@ impl Inner {
     /// Adds what `listing` of a lower has and neither the layers above nor a whiteout hide.
     fn merge(&self, node: &DirNode, entries: &mut Vec<DirEntry>, listing: &Listing, key: impl Fn(u64) -> Key) {
         let seen: HashSet<&[u8]> = entries.iter().map(|entry| &*entry.name).collect();
-        let shows = |entry: &&DirEntry| {
-            !seen.contains(&*entry.name) && !node.with_hidden(|hidden| hidden.contains(&entry.name))
-        };
         let number = |entry: &DirEntry| DirEntry { inode: self.ids.number(key(entry.inode)), ..entry.clone() };
-        let new: Vec<_> = listing.iter().filter(shows).map(number).collect();
+        let new: Vec<_> = node.with_hidden(|hidden| {
+            let shows = |entry: &&DirEntry| !seen.contains(&*entry.name) && !hidden.contains(&entry.name);
+            listing.iter().filter(shows).map(number).collect()
+        });
         entries.extend(new);
     }
 }
