@@ -48,6 +48,9 @@ mod value;
 pub mod wasi;
 pub mod wast;
 
+/// The file systems: the package `kitbag-fs`.
+pub use kitbag_fs as fs;
+
 pub use config::Config;
 pub use engine::Engine;
 pub use error::{Error, Result};
@@ -64,3 +67,8 @@ pub use types::{
     ExportType, ExternType, FuncType, GlobalType, ImportType, MemoryType, Mutability, RefType, TableType, ValType,
 };
 pub use value::{ExternRef, Val};
+
+/// The README's examples, run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,122 @@
 //! Bundles: a program and its files in one archive or folder, described by a manifest.
+//!
+//! A bundle is any file system with a [`Manifest`] `kitbag.toml` in its root: a zip that any tool can open, a folder,
+//! files embedded in a binary. [`Bundle`] reads the manifest and the entry module, and lays out what the guest
+//! sees ([`Layout`]); who runs it adds arguments, mounts and an engine.
 
+mod layout;
 mod manifest;
 
+use std::sync::Arc;
+
+use kitbag_fs::memory::Memory;
+use kitbag_fs::{Bytes, Error as FsError, FileSystem, OpenOptions, Path};
+
+pub use layout::{Layout, LayoutError, Place, Preopen};
 pub use manifest::{Manifest, ManifestError, Mount, Source};
+
+/// The name of the manifest in the root of a bundle.
+pub const MANIFEST: &str = "kitbag.toml";
+
+/// The largest manifest that is read, in bytes.
+const MANIFEST_MAX: u64 = 1 << 20;
+
+/// Why a bundle cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A manifest that says nothing usable.
+    #[error("{MANIFEST}: {0}")]
+    Manifest(#[from] ManifestError),
+    /// A file or folder of the bundle that cannot be had, the manifest among them.
+    #[error("{path}: {error}")]
+    File {
+        /// Its path in the bundle.
+        path: String,
+        /// Why.
+        error: FsError,
+    },
+    /// Mounts that do not fit together.
+    #[error("mount at {0}")]
+    Layout(#[from] LayoutError),
+}
+
+/// A program and its files.
+pub struct Bundle {
+    files: Arc<dyn FileSystem>,
+    manifest: Manifest,
+}
+
+impl Bundle {
+    /// Reads the manifest in the root of `files`.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it cannot be read, [`Error::Manifest`].
+    pub fn new(files: Arc<dyn FileSystem>) -> Result<Bundle, Error> {
+        let bytes = read(&files, MANIFEST, MANIFEST_MAX)?;
+        let text = str::from_utf8(&bytes).map_err(|_| Error::at(MANIFEST, FsError::IllegalSequence))?;
+        Ok(Bundle { manifest: Manifest::parse(text)?, files })
+    }
+
+    /// What the bundle says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The bytes of the entry module, without a copy where the file system can.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn entry(&self) -> Result<Bytes, Error> {
+        read(&self.files, &self.manifest.entry, u64::MAX)
+    }
+
+    /// What the guest sees of the bundle.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a folder that is not in the bundle, [`Error::Layout`] for places that cannot be.
+    pub fn layout(&self) -> Result<Layout, Error> {
+        let mut layout = Layout::default();
+        for mount in &self.manifest.mounts {
+            self.add(mount, &mut layout)?;
+        }
+        Ok(layout)
+    }
+
+    fn add(&self, mount: &Mount, layout: &mut Layout) -> Result<(), Error> {
+        let place = Place::new(mount.guest.as_bytes())?;
+        match &mount.source {
+            Source::Memory => layout.mount(place, Arc::new(Memory::new()))?,
+            Source::Bundle { path, overlay } => {
+                if *overlay {
+                    layout.overlay(place.clone(), Arc::new(Memory::new()))?;
+                }
+                layout.mount(place, self.folder(path)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, path: &str) -> Result<Arc<dyn FileSystem>, Error> {
+        layout::subtree(&self.files, path.as_bytes()).map_err(|error| Error::at(path, error))
+    }
+}
+
+impl Error {
+    fn at(path: &str, error: FsError) -> Error {
+        Error::File { path: path.to_owned(), error }
+    }
+}
+
+/// The contents of a file of at most `max` bytes.
+fn read(files: &Arc<dyn FileSystem>, path: &str, max: u64) -> Result<Bytes, Error> {
+    let contents = || {
+        let file = files.root()?.open(Path::new(path.as_bytes())?, OpenOptions::read())?.file()?;
+        if file.metadata()?.size > max {
+            return Err(FsError::TooLarge);
+        }
+        file.read_all()
+    };
+    contents().map_err(|error| Error::at(path, error))
+}

@@ -1,0 +1,352 @@
+//! The grammar of the command line.
+//!
+//! `kitbag run [OPTIONS] FILE [ARGS]`, or without `run`: a first word that is no subcommand begins
+//! the words of `run`. That is decided here, before clap sees anything, since to clap an option and a
+//! guest's argument look the same. FILE and ARGS are one positional list whose first word
+//! ends the options, so that `--dir` after FILE is the guest's.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use kitbag::bundle::Place;
+
+/// Runs WebAssembly programs on a file system that you pack yourself.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kitbag",
+    version,
+    override_usage = "kitbag [run] [OPTIONS] FILE [ARGS]...\n       kitbag COMMAND",
+    after_help = "A first word that is no command is FILE: `kitbag tool.wasm` runs it. Options come before FILE; what\n\
+                  follows FILE belongs to the guest. `kitbag help run` lists the options.",
+    subcommand_required = true,
+    arg_required_else_help = false
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a WebAssembly program: .wasm, .wat, or a bundle.
+    Run(Box<Run>),
+    /// Run the program that this command carries inside itself, and show what happens.
+    Demo,
+}
+
+/// First words that do not begin `run`'s: the names of [`Command`]'s variants and what clap adds to them.
+const FIRST_WORDS: [&str; 7] = ["run", "demo", "help", "-h", "--help", "-V", "--version"];
+
+/// Run a WebAssembly program. It sees nothing of the host but what the options give it.
+#[derive(Debug, Args)]
+#[command(override_usage = "kitbag [run] [OPTIONS] FILE [ARGS]...", after_long_help = AFTER_RUN)]
+pub(crate) struct Run {
+    /// Let the guest use a folder of the host, at GUEST (at HOST if left out), read-only with `ro`.
+    #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse))]
+    pub(crate) dir: Vec<DirMount>,
+
+    /// Mount a zip archive, read-only, at GUEST (at / if left out).
+    #[arg(long, value_name = "ARCHIVE[::GUEST]", value_parser = words(ZipMount::parse))]
+    pub(crate) zip: Vec<ZipMount>,
+
+    /// Let the guest use one file of the host, at GUEST, read-only with `ro`.
+    #[arg(long, value_name = "HOST::GUEST[::ro]", value_parser = words(FileMount::parse))]
+    pub(crate) file: Vec<FileMount>,
+
+    /// Mount an empty writable file system in memory at GUEST.
+    #[arg(long, value_name = "GUEST", value_parser = words(place))]
+    pub(crate) tmp: Vec<Place>,
+
+    /// Make what is at GUEST writable without changing it: what the guest writes goes to memory, or to
+    /// the folder HOST.
+    #[arg(long, value_name = "GUEST[::HOST]", value_parser = words(OverlayMount::parse))]
+    pub(crate) overlay: Vec<OverlayMount>,
+
+    /// Set a variable of the guest's environment, or with K alone take it from this one (if it is set here).
+    #[arg(long, value_name = "K=V|K", value_parser = words(Variable::parse))]
+    pub(crate) env: Vec<Variable>,
+
+    /// Give the guest this command's whole environment.
+    #[arg(long)]
+    pub(crate) env_inherit: bool,
+
+    /// The name that the guest finds as its own (FILE's name if left out).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) argv0: Option<OsString>,
+
+    /// Call this exported function with ARGS, read by its types, and print what it returns, a line each.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) invoke: Option<String>,
+
+    /// Compile anew (there is no cache of compiled code yet, so this changes nothing).
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+
+    /// The program, then its arguments.
+    #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
+    words: Vec<OsString>,
+}
+
+const AFTER_RUN: &str = "\
+FILE is a WebAssembly module (.wasm), its text (.wat), or a bundle: a zip archive or a folder with a kitbag.toml.
+What it is shows in its contents, not in its name.
+
+Mounts nest, in any order: with --dir src::/ --tmp /tmp, /tmp of the guest is in memory. GUEST may be relative (`.`).
+
+Exit status: the guest's own; 1 if kitbag could not do what was asked; 2 for wrong usage; 134 for a trap; 137 for a
+limit that was reached.";
+
+impl Run {
+    /// The path of the program.
+    pub(crate) fn file(&self) -> PathBuf {
+        PathBuf::from(&self.words[0])
+    }
+
+    /// The guest's arguments.
+    pub(crate) fn guest_args(&self) -> &[OsString] {
+        &self.words[1..]
+    }
+}
+
+/// Reads the command line, `kitbag` first.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(with_command(words.into_iter().collect()))
+}
+
+/// Puts `run` in front of what does not begin with a command or ask for help or the version.
+fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
+    let named = words.get(1).is_some_and(|first| FIRST_WORDS.iter().any(|name| first == *name));
+    if !named {
+        words.insert(words.len().min(1), "run".into());
+    }
+    words
+}
+
+/// `--dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DirMount {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: Place,
+    pub(crate) read_only: bool,
+}
+
+/// `--zip`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ZipMount {
+    pub(crate) archive: PathBuf,
+    pub(crate) guest: Place,
+}
+
+/// `--file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileMount {
+    pub(crate) host: PathBuf,
+    pub(crate) guest: Place,
+    pub(crate) read_only: bool,
+}
+
+/// `--overlay`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OverlayMount {
+    pub(crate) guest: Place,
+    pub(crate) host: Option<PathBuf>,
+}
+
+/// `--env`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Variable {
+    Set(OsString, OsString),
+    Inherit(OsString),
+}
+
+/// What is wrong with the value of an option.
+type Malformed = Box<dyn std::error::Error + Send + Sync>;
+
+/// A parser of values that need not be UTF-8.
+fn words<T: Clone + Send + Sync + 'static>(
+    parse: fn(&OsStr) -> Result<T, Malformed>,
+) -> impl TypedValueParser<Value = T> {
+    OsStringValueParser::new().try_map(move |word| parse(&word))
+}
+
+impl DirMount {
+    fn parse(value: &OsStr) -> Result<DirMount, Malformed> {
+        let (host, rest) = split(value);
+        let host = host_path(host, "HOST")?;
+        let (guest, read_only) = match rest {
+            Some(rest) => guest_and_access(rest)?,
+            None => (place(value).map_err(|error| format!("{error}; give it a name of its own, HOST::GUEST"))?, false),
+        };
+        Ok(DirMount { host, guest, read_only })
+    }
+}
+
+impl FileMount {
+    fn parse(value: &OsStr) -> Result<FileMount, Malformed> {
+        let (host, rest) = split(value);
+        let host = host_path(host, "HOST")?;
+        let (guest, read_only) = guest_and_access(rest.ok_or("GUEST is missing; write HOST::GUEST")?)?;
+        Ok(FileMount { host, guest, read_only })
+    }
+}
+
+impl ZipMount {
+    fn parse(value: &OsStr) -> Result<ZipMount, Malformed> {
+        let (archive, guest) = split_in_two(value)?;
+        Ok(ZipMount { archive: host_path(archive, "ARCHIVE")?, guest: place(guest.unwrap_or(OsStr::new("/")))? })
+    }
+}
+
+impl OverlayMount {
+    fn parse(value: &OsStr) -> Result<OverlayMount, Malformed> {
+        let (guest, host) = split_in_two(value)?;
+        Ok(OverlayMount { guest: place(guest)?, host: host.map(|host| host_path(host, "HOST")).transpose()? })
+    }
+}
+
+impl Variable {
+    fn parse(value: &OsStr) -> Result<Variable, Malformed> {
+        let bytes = value.as_bytes();
+        match bytes.iter().position(|&b| b == b'=') {
+            Some(0) => Err("the name is empty".into()),
+            None if bytes.is_empty() => Err("the name is empty".into()),
+            None => Ok(Variable::Inherit(value.into())),
+            Some(at) => Ok(Variable::Set(os(&bytes[..at]).into(), os(&bytes[at + 1..]).into())),
+        }
+    }
+}
+
+/// `GUEST[::ro]`.
+fn guest_and_access(rest: &OsStr) -> Result<(Place, bool), Malformed> {
+    match split(rest) {
+        (guest, None) => Ok((place(guest)?, false)),
+        (guest, Some(access)) if access == "ro" => Ok((place(guest)?, true)),
+        _ => Err("the third part can only be `ro`".into()),
+    }
+}
+
+fn place(guest: &OsStr) -> Result<Place, Malformed> {
+    Place::new(guest.as_bytes()).map_err(|error| error.problem.into())
+}
+
+fn host_path(path: &OsStr, what: &str) -> Result<PathBuf, Malformed> {
+    match path.is_empty() {
+        true => Err(format!("{what} is empty").into()),
+        false => Ok(path.into()),
+    }
+}
+
+/// Splits at the only `::`.
+fn split_in_two(value: &OsStr) -> Result<(&OsStr, Option<&OsStr>), Malformed> {
+    match split(value) {
+        (_, Some(rest)) if split(rest).1.is_some() => Err("there is no third part".into()),
+        parts => Ok(parts),
+    }
+}
+
+/// Splits at the first `::`.
+fn split(value: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    let bytes = value.as_bytes();
+    match bytes.windows(2).position(|pair| pair == b"::") {
+        Some(at) => (os(&bytes[..at]), Some(os(&bytes[at + 2..]))),
+        None => (value, None),
+    }
+}
+
+fn os(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(words: &[&str]) -> Run {
+        match parse(["kitbag"].iter().chain(words).map(OsString::from)).unwrap().command {
+            Command::Run(run) => *run,
+            Command::Demo => panic!("demo"),
+        }
+    }
+
+    #[test]
+    fn grammar_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+        let names: Vec<_> =
+            <Cli as clap::CommandFactory>::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        assert!(names.iter().all(|name| FIRST_WORDS.contains(&name.as_str())), "{names:?}");
+    }
+
+    #[test]
+    fn first_word_that_is_no_command_is_the_file() {
+        for words in
+            [&["run", "a.wasm", "--dir", "x"][..], &["a.wasm", "--dir", "x"], &["--no-cache", "a.wasm", "--dir", "x"]]
+        {
+            let run = run(words);
+            assert_eq!((run.file(), run.guest_args()), ("a.wasm".into(), &["--dir".into(), "x".into()][..]));
+            assert!(run.dir.is_empty());
+        }
+        assert_eq!(run(&["run", "run"]).file(), PathBuf::from("run"));
+        assert!(matches!(parse(["kitbag".into(), "demo".into()]).unwrap().command, Command::Demo));
+    }
+
+    #[test]
+    fn words_after_file_are_untouched() {
+        let run = run(&["a.wasm", "--", "-x", "--help", "--no-cache"]);
+        assert_eq!(run.guest_args(), ["--", "-x", "--help", "--no-cache"]);
+        assert!(!run.no_cache);
+        assert_eq!(super::tests::run(&["run", "--", "-odd.wasm", "--"]).guest_args(), ["--"]);
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        for words in
+            [&["kitbag", "--dri", "x", "a.wasm"][..], &["kitbag", "run"], &["kitbag"], &["kitbag", "run", "--dir"]]
+        {
+            let error = parse(words.iter().map(OsString::from)).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn dir() {
+        let parse = |text: &str| {
+            DirMount::parse(OsStr::new(text))
+                .ok()
+                .map(|d| (d.host.display().to_string(), d.guest.to_string(), d.read_only))
+        };
+        let parts = |host: &str, guest: &str, read_only| Some((host.to_owned(), guest.to_owned(), read_only));
+        assert_eq!(parse("."), parts(".", ".", false));
+        assert_eq!(parse("a:b/"), parts("a:b/", "a:b", false));
+        assert_eq!(parse("a::ro"), parts("a", "ro", false));
+        assert_eq!(parse("a::/b::ro"), parts("a", "/b", true));
+        assert_eq!(parse("../a::b"), parts("../a", "b", false));
+        for bad in ["", "::/x", "a::", "a::/b::rw", "a::/b::ro::", "../a", "a::/../b", "a::\0"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn other_mounts() {
+        let file = |text: &str| FileMount::parse(OsStr::new(text)).is_ok();
+        assert!(file("a::b") && file("a::b::ro") && !file("a") && !file("::b") && !file("a::b::"));
+        let zip = |text: &str| ZipMount::parse(OsStr::new(text)).ok().map(|z| z.guest.to_string());
+        assert_eq!((zip("a.zip"), zip("a.zip::x")), (Some("/".into()), Some("x".into())));
+        assert_eq!((zip("a.zip::/x::ro"), zip("::/x")), (None, None));
+        let overlay = |text: &str| OverlayMount::parse(OsStr::new(text)).ok().map(|o| o.host);
+        assert_eq!((overlay("/x"), overlay("/x::h")), (Some(None), Some(Some("h".into()))));
+        assert_eq!((overlay("/x::"), overlay("/x::h::ro")), (None, None));
+    }
+
+    #[test]
+    fn variables() {
+        let parse = |text: &str| Variable::parse(OsStr::new(text)).ok();
+        assert_eq!(parse("A"), Some(Variable::Inherit("A".into())));
+        assert_eq!(parse("A=b=c"), Some(Variable::Set("A".into(), "b=c".into())));
+        assert_eq!(parse("A="), Some(Variable::Set("A".into(), "".into())));
+        assert_eq!((parse(""), parse("=b")), (None, None));
+    }
+}

@@ -1,0 +1,44 @@
+//! The command: what its words mean, what it does, and what it says when that fails.
+//!
+//! | | |
+//! |---|---|
+//! | [`args`] | the grammar of the command line |
+//! | [`run`], [`demo`] | the subcommands |
+//! | [`mounts`] | options as file systems |
+//! | [`program`] | FILE: module, text or bundle |
+//! | [`execute`] | from a program to its exit status |
+//! | [`values`] | arguments and results of `--invoke` |
+//! | [`report`] | errors in one line, exit statuses |
+//! | [`pipe`] | what a closed standard output means |
+
+mod args;
+mod demo;
+mod execute;
+mod mounts;
+mod pipe;
+mod program;
+mod report;
+mod run;
+mod values;
+
+use std::ffi::OsString;
+
+use args::Command;
+use report::Failure;
+
+/// Does what the words ask for and gives the status to exit with.
+pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
+    pipe::end_with_reader();
+    done(words).unwrap_or_else(|failure| failure.print())
+}
+
+fn done(words: impl IntoIterator<Item = OsString>) -> Result<i32, Failure> {
+    match args::parse(words) {
+        Ok(cli) => match cli.command {
+            Command::Run(options) => run::run(&options),
+            Command::Demo => demo::run(),
+        },
+        Err(help) if help.exit_code() == 0 => report::say(help).map(|()| 0),
+        Err(error) => Err(error.into()),
+    }
+}

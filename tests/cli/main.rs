@@ -1,0 +1,13 @@
+//! The command from outside: its words, its answers, its exit statuses, on programs of `tests/guests`.
+
+#[macro_use]
+mod harness;
+
+mod bundles;
+mod environment;
+mod errors;
+mod invoke;
+mod mounts;
+mod status;
+mod trees;
+mod usage;

@@ -1,0 +1,93 @@
+//! What the command ends with: the guest's own status, or what a trap or a limit gives.
+
+use super::harness::{Kitbag, guest, scratch, write};
+
+#[test]
+fn the_guests_own() {
+    assert_eq!(kitbag!["run", guest("hello.wat")].prints(), "hello, world\n");
+    for status in [0, 1, 7, 134, 255] {
+        let outcome = kitbag!["run", guest("exit.wat"), status.to_string()].outcome();
+        assert_eq!((outcome.status, outcome.stdout, outcome.stderr), (Some(status), String::new(), String::new()));
+    }
+}
+
+#[test]
+fn streams_are_the_commands_own() {
+    let lines = "a line\nand one without an end".repeat(10_000);
+    assert_eq!(kitbag!["run", guest("cat.wat")].stdin(lines.as_bytes()).prints(), lines);
+}
+
+/// A trap says what and where, then its frames, innermost first.
+#[track_caller]
+fn traps(run: Kitbag, cause: &str, frames: &[&str]) {
+    let outcome = run.outcome();
+    assert_eq!(outcome.status, Some(134), "{outcome:?}");
+    let mut lines = outcome.stderr.lines();
+    let first = lines.next().unwrap();
+    assert!(first.starts_with("kitbag: trap: ") && first.contains(cause), "{outcome:?}");
+    let mut backtrace = lines;
+    for frame in frames {
+        assert!(backtrace.any(|line| line.contains(frame)), "{frame} is missing or out of order in {outcome:?}");
+    }
+}
+
+#[test]
+fn traps_have_a_cause_and_a_backtrace() {
+    traps(kitbag!["run", guest("trap_unreachable.wat")], "unreachable", &["inner", "outer", "_start"]);
+    traps(kitbag!["run", guest("trap_bounds.wat")], "out of bounds memory access", &["peek"]);
+    traps(kitbag!["run", guest("trap_far.wat")], "out of bounds memory access", &["peek"]);
+    traps(kitbag!["run", guest("trap_divide.wat")], "integer divide by zero", &["divide"]);
+    traps(kitbag!["run", guest("trap_overflow.wat")], "integer overflow", &["divide"]);
+    traps(kitbag!["run", guest("trap_indirect.wat"), "null"], "uninitialized element", &["call"]);
+    traps(kitbag!["run", guest("trap_indirect.wat"), "type"], "indirect call type mismatch", &["call"]);
+    traps(kitbag!["run", guest("trap_indirect.wat"), "end"], "undefined element", &["call"]);
+    traps(kitbag!["run", guest("trap_stack.wat")], "call stack exhausted", &["down", "down"]);
+}
+
+#[test]
+fn what_was_written_before_a_trap_is_there() {
+    assert_eq!(kitbag!["run", guest("trap_unreachable.wat")].outcome().stdout, "before\n");
+}
+
+#[test]
+fn a_trap_in_a_start_function() {
+    let folder = scratch();
+    let path =
+        write(folder.path(), "start.wat", "(module (func $boom unreachable) (start $boom) (func (export \"_start\")))");
+    traps(kitbag!["run", path], "unreachable", &["boom"]);
+}
+
+/// A reader that goes away ends the command as it ends any other tool, and with no word about it.
+#[cfg(unix)]
+#[test]
+fn a_closed_standard_output() {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+    for words in [&["--help"][..], &["run", "--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = Command::new(env!("CARGO_BIN_EXE_kitbag"))
+            .args(words)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(run.status.signal(), Some(13), "{run:?}");
+        assert!(run.stderr.is_empty(), "{run:?}");
+    }
+}
+
+/// A disk that is full is an error and no panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_output_that_cannot_be_written() {
+    use std::process::{Command, Stdio};
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_kitbag")).arg("--help").stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(run.stderr).unwrap(),
+        "kitbag: cannot write: standard output: no space left on device\n"
+    );
+}
