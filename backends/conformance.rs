@@ -23,6 +23,8 @@ mod reading;
 mod refusing;
 mod renaming;
 mod sharing;
+#[cfg(all(test, feature = "memory"))]
+mod tests;
 pub mod tree;
 
 use std::fmt::{self, Debug, Display};

@@ -131,3 +131,54 @@ fn inodes_are_counted() {
     root.remove_dir(path("d")).unwrap();
     assert_eq!(files.used(), Used { bytes: 0, inodes: 0 });
 }
+
+/// Threads make, move, open and remove the same few names. What they are told does not matter; that nothing breaks, is
+/// leaked or hangs does.
+#[test]
+fn threads_in_each_others_way() {
+    let files = Memory::new();
+    let root = files.root().unwrap();
+    std::thread::scope(|scope| {
+        for seed in 1..=4_u64 {
+            let root = &root;
+            scope.spawn(move || tangle(&**root, seed));
+        }
+    });
+    remove_all(&*root);
+    assert_eq!(files.used(), Used { bytes: 0, inodes: 0 });
+}
+
+fn tangle(root: &dyn Dir, mut random: u64) {
+    let mut held = Vec::new();
+    for round in 0..4000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let pick =
+            |shift: u32| ["a", "b", "a/a", "a/b", "b/a", "a/b/a", "b/../a", "a/a/../b"][(random >> shift) as usize % 8];
+        let (one, two) = (path(pick(40)), path(pick(50)));
+        _ = match (random >> 33) % 9 {
+            0 | 1 => root.create_dir(one),
+            2 => root.remove_dir(one),
+            3 => root.unlink(one),
+            4 => root.rename(one, root, two),
+            5 => root.link(one, Follow::No, root, two),
+            6 => put(root, pick(40), &[7; 1000]).map(|_| ()),
+            7 => root.open(one, OpenOptions::directory()).map(|node| held.push(node)),
+            _ => root.open(one, OpenOptions::read()).and_then(|node| node.metadata()).map(|_| ()),
+        };
+        if round % 16 == 0 {
+            held.clear();
+        }
+    }
+}
+
+fn remove_all(dir: &dyn Dir) {
+    for entry in dir.list().unwrap().iter() {
+        let name = Path::new(&entry.name).unwrap();
+        if let Ok(Node::Dir(below)) = dir.open(name, OpenOptions::directory()) {
+            remove_all(&*below);
+            dir.remove_dir(name).unwrap();
+        } else {
+            dir.unlink(name).unwrap();
+        }
+    }
+}
