@@ -22,6 +22,34 @@
 //!
 //! [`resolve`] walks paths over any tree that lives in memory, as POSIX has it, for backends that have no kernel to do it.
 //!
+//! ```
+//! # #[cfg(feature = "memory")] {
+//! use std::sync::Arc;
+//!
+//! use kitbag_fs::memory::Memory;
+//! use kitbag_fs::mounts::Mounts;
+//! use kitbag_fs::readonly::ReadOnly;
+//! use kitbag_fs::{Bytes, Error, FileSystem, OpenOptions, Path};
+//!
+//! // Assets that nobody changes, and a place for what a program writes, in one tree.
+//! let assets = Memory::new();
+//! assets.insert(Path::new(b"greeting.txt")?, Bytes::from_static(b"hello"))?;
+//! let tree = Mounts::builder()
+//!     .mount(Path::new(b"assets")?, Arc::new(ReadOnly::new(assets)))?
+//!     .mount(Path::new(b"tmp")?, Arc::new(Memory::new()))?
+//!     .build();
+//!
+//! let root = tree.root()?;
+//! let greeting = root.open(Path::new(b"tmp/../assets/greeting.txt")?, OpenOptions::read())?.file()?;
+//! assert_eq!(greeting.read_all()?, "hello");
+//! let log = root.open(Path::new(b"tmp/log")?, OpenOptions::write())?.file()?;
+//! log.write_at(b"a line", 0)?;
+//! let refused = root.open(Path::new(b"assets/log")?, OpenOptions::write()).map(|_| ());
+//! assert_eq!(refused, Err(Error::ReadOnly));
+//! # }
+//! # Ok::<(), kitbag_fs::Error>(())
+//! ```
+//!
 //! Without features the package holds the traits and the combinators and depends on `bytes` alone.
 
 #[cfg(feature = "conformance")]

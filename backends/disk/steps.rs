@@ -26,6 +26,16 @@ struct Step {
     parent: Option<Rc<Step>>,
 }
 
+/// A path can be so long that its steps, dropped one within the other, would not fit on the stack.
+impl Drop for Step {
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(parent) = next {
+            next = Rc::try_unwrap(parent).ok().and_then(|mut step| step.parent.take());
+        }
+    }
+}
+
 impl Start<'_> {
     fn node() -> Rc<Step> {
         Rc::new(Step { fd: None, name: Box::default(), kind: FileType::Directory, parent: None })

@@ -19,10 +19,61 @@ pub(super) struct Content {
 }
 
 enum Body {
-    /// Chunks by their number. What is missing, and what lies past a chunk's length, is zeros.
-    Chunks(BTreeMap<u64, Vec<u8>>),
+    Chunks(Chunks),
     /// All of it, shared with whoever asked.
     Joined(Bytes),
+}
+
+/// Chunks by their number. What is missing, and what lies past a chunk's length, is zeros. The first is at hand: most files have no
+/// other, and a map of one would cost more than they hold.
+#[derive(Default)]
+struct Chunks {
+    first: Vec<u8>,
+    rest: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Chunks {
+    fn get(&self, number: u64) -> &[u8] {
+        match number {
+            0 => &self.first,
+            _ => self.rest.get(&number).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    fn get_mut(&mut self, number: u64) -> &mut Vec<u8> {
+        match number {
+            0 => &mut self.first,
+            _ => self.rest.entry(number).or_default(),
+        }
+    }
+
+    /// The bytes held.
+    fn held(&self) -> u64 {
+        self.rest.values().map(Vec::len).chain([self.first.len()]).map(|length| length as u64).sum()
+    }
+
+    /// Drops what lies past `size`.
+    fn cut(&mut self, size: u64) {
+        let (last, keep) = (size / CHUNK as u64, (size % CHUNK as u64) as usize);
+        self.rest.split_off(&(last + 1));
+        if last == 0 || self.rest.contains_key(&last) {
+            let chunk = self.get_mut(last);
+            if chunk.len() > keep {
+                chunk.truncate(keep);
+                chunk.shrink_to_fit();
+            }
+        }
+    }
+}
+
+/// Makes room up to `length`: generously while the chunk is small, exactly once it is on the way to its largest size.
+fn reserve(chunk: &mut Vec<u8>, length: usize) -> Result<()> {
+    let more = length.saturating_sub(chunk.len());
+    let reserved = match length > CHUNK / 2 {
+        true => chunk.try_reserve_exact(CHUNK - chunk.len()),
+        false => chunk.try_reserve(more),
+    };
+    reserved.map_err(|_| Error::NoMemory)
 }
 
 /// A part of a transfer that lies in one chunk.
@@ -47,7 +98,7 @@ fn pieces(offset: u64, length: usize) -> impl Iterator<Item = Piece> {
 
 impl Content {
     pub(super) fn new(charge: Charge) -> Content {
-        Content { size: 0, body: Body::Chunks(BTreeMap::new()), charge }
+        Content { size: 0, body: Body::Chunks(Chunks::default()), charge }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -71,8 +122,7 @@ impl Content {
             Body::Joined(bytes) => buffer.copy_from_slice(&bytes[offset as usize..][..length]),
             Body::Chunks(chunks) => {
                 for piece in pieces(offset, length) {
-                    let chunk = chunks.get(&piece.chunk).map_or(&[][..], Vec::as_slice);
-                    read_piece(chunk, piece.within, &mut buffer[piece.buffer]);
+                    read_piece(chunks.get(piece.chunk), piece.within, &mut buffer[piece.buffer]);
                 }
             }
         }
@@ -107,23 +157,27 @@ impl Content {
     fn chunk(&mut self, number: u64, length: usize) -> Result<&mut Vec<u8>> {
         self.split()?;
         let Body::Chunks(chunks) = &mut self.body else { return Err(Error::Io) };
-        let held = chunks.get(&number).map_or(0, Vec::len);
-        let more = length.saturating_sub(held);
+        let more = length.saturating_sub(chunks.get(number).len());
         self.charge.set_bytes(self.charge.bytes() + more as u64)?;
-        let chunk = chunks.entry(number).or_default();
-        if chunk.try_reserve(more).is_err() {
+        let chunk = chunks.get_mut(number);
+        if let Err(error) = reserve(chunk, length) {
             self.charge.set_bytes(self.charge.bytes() - more as u64)?;
-            return Err(Error::NoMemory);
+            return Err(error);
         }
-        chunk.resize(held + more, 0);
+        chunk.resize(chunk.len().max(length), 0);
         Ok(chunk)
     }
 
     /// From one run to chunks.
     fn split(&mut self) -> Result<()> {
         if let Body::Joined(bytes) = &self.body {
-            let copy = |(number, part): (usize, &[u8])| copy(part).map(|part| (number as u64, part));
-            self.body = Body::Chunks(bytes.chunks(CHUNK).enumerate().map(copy).collect::<Result<_>>()?);
+            let mut chunks = Chunks::default();
+            for (number, part) in bytes.chunks(CHUNK).enumerate() {
+                let chunk = chunks.get_mut(number as u64);
+                reserve(chunk, part.len())?;
+                chunk.extend_from_slice(part);
+            }
+            self.body = Body::Chunks(chunks);
         }
         Ok(())
     }
@@ -160,26 +214,15 @@ impl Content {
         if size > SIZE_MAX {
             return Err(Error::TooLarge);
         }
-        if size == 0 {
-            self.body = Body::Chunks(BTreeMap::new());
-        } else if size != self.size {
-            self.split()?;
+        match &self.body {
+            Body::Joined(_) if size == self.size => return Ok(()),
+            Body::Joined(_) if size == 0 => self.body = Body::Chunks(Chunks::default()),
+            _ => self.split()?,
         }
         self.size = size;
-        self.cut()
-    }
-
-    /// Drops what lies past the size.
-    fn cut(&mut self) -> Result<()> {
-        let Body::Chunks(chunks) = &mut self.body else { return Ok(()) };
-        let (last, keep) = (self.size / CHUNK as u64, (self.size % CHUNK as u64) as usize);
-        let mut dropped: usize = chunks.split_off(&(last + 1)).values().map(Vec::len).sum();
-        if let Some(chunk) = chunks.get_mut(&last) {
-            dropped += chunk.len().saturating_sub(keep);
-            chunk.truncate(keep);
-            chunk.shrink_to_fit();
-        }
-        self.charge.set_bytes(if chunks.is_empty() { 0 } else { self.charge.bytes() - dropped as u64 })
+        let Body::Chunks(chunks) = &mut self.body else { return Err(Error::Io) };
+        chunks.cut(size);
+        self.charge.set_bytes(chunks.held())
     }
 
     /// Fills holes with zeros that are held.
@@ -202,11 +245,4 @@ fn read_piece(chunk: &[u8], within: Range<usize>, buffer: &mut [u8]) {
     let (head, tail) = buffer.split_at_mut(there.len());
     head.copy_from_slice(there);
     tail.fill(0);
-}
-
-fn copy(part: &[u8]) -> Result<Vec<u8>> {
-    let mut chunk = Vec::new();
-    chunk.try_reserve_exact(part.len()).map_err(|_| Error::NoMemory)?;
-    chunk.extend_from_slice(part);
-    Ok(chunk)
 }

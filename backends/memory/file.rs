@@ -1,6 +1,7 @@
 //! Files and the handles on them.
 
 use std::io::IoSlice;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Attributes;
@@ -10,12 +11,14 @@ use crate::{Access, Bytes, Error, File, FileType, Metadata, Result, SetTimes};
 /// A file: lives as long as a name or a handle does.
 pub(super) struct FileNode {
     pub(super) attributes: Attributes,
+    /// That of the contents, so that asking for it waits for no writer.
+    size: AtomicU64,
     content: RwLock<Content>,
 }
 
 impl FileNode {
     pub(super) fn new(attributes: Attributes, content: Content) -> FileNode {
-        FileNode { attributes, content: RwLock::new(content) }
+        FileNode { attributes, size: AtomicU64::new(content.size()), content: RwLock::new(content) }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Content> {
@@ -27,15 +30,18 @@ impl FileNode {
     }
 
     pub(super) fn metadata(&self) -> Metadata {
-        self.attributes.metadata(FileType::File, self.read().size(), 0o644)
+        self.attributes.metadata(FileType::File, self.size.load(Ordering::Acquire), 0o644)
     }
 
     /// Changes the contents and the time of their change.
     fn change<T>(&self, change: impl FnOnce(&mut Content) -> Result<T>) -> Result<T> {
         let mut content = self.write();
-        let result = change(&mut content)?;
-        self.attributes.touch();
-        Ok(result)
+        let result = change(&mut content);
+        self.size.store(content.size(), Ordering::Release);
+        if result.is_ok() {
+            self.attributes.touch();
+        }
+        result
     }
 
     pub(super) fn truncate(&self) -> Result<()> {

@@ -15,9 +15,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1 GiB in a million inodes.
+    /// 1 GiB in 262,144 inodes, each of which takes some hundred bytes besides.
     fn default() -> Limits {
-        Limits { bytes: 1 << 30, inodes: 1 << 20 }
+        Limits { bytes: 1 << 30, inodes: 1 << 18 }
     }
 }
 

@@ -235,3 +235,24 @@ fn contradictions() {
     let file = mounted().mount_file(path("f"), Arc::clone(&folder), b"f").unwrap();
     assert_eq!(refused(file.mount(path("f/x"), files(&[], ""))), Some(Error::NotDirectory));
 }
+
+/// Each link leads deeper, and the last one further than a stack reaches if it is walked or dropped recursively.
+#[test]
+fn as_deep_as_links_lead() {
+    let memory = files(&[], "");
+    let mut dir = memory.root().unwrap();
+    let step = "a/".repeat(2000);
+    for link in 0..36 {
+        let target = format!("{step}l{}", link + 1);
+        dir.symlink(target.as_bytes(), path(&format!("l{link}"))).unwrap();
+        for _ in 0..2000 {
+            dir.create_dir(path("a")).unwrap();
+            dir = subdir(&*dir, "a");
+        }
+    }
+    dir.create_dir(path("l36")).unwrap();
+    let mut builder = Mounts::builder();
+    builder.0.always_walk = true;
+    let root = builder.mount(Path::DOT, memory).unwrap().build().root().unwrap();
+    assert_eq!(root.stat(path("l0"), Follow::Yes).unwrap().kind, FileType::Directory);
+}

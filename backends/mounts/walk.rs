@@ -22,6 +22,16 @@ pub(super) struct Spot {
     parent: Option<Rc<Spot>>,
 }
 
+/// A path can be so long that its spots, dropped one within the other, would not fit on the stack.
+impl Drop for Spot {
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(parent) = next {
+            next = Rc::try_unwrap(parent).ok().and_then(|mut spot| spot.parent.take());
+        }
+    }
+}
+
 /// A lookup that starts from one directory.
 pub(super) struct Walk<'t> {
     pub(super) table: &'t Table,
