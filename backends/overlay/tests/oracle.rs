@@ -327,25 +327,30 @@ fn merge_into(layers: &[Arc<dyn Dir>], prefix: &str, out: &dyn Dir, made: &mut M
     }
 }
 
-fn check_against_memory(upper: &[Seed], lowers: &[Vec<Seed>], ops: &[Op]) -> Result<(), TestCaseError> {
-    let sown = |seeds: &[Seed]| {
-        let memory = Arc::new(Memory::new());
-        sow(&*memory.root().unwrap(), seeds);
-        memory
-    };
+/// Compares an overlay of these layers with the merged tree, which is made in the empty directory `oracle`.
+fn check_against_one_tree(
+    upper: &[Seed],
+    lowers: &[Vec<Seed>],
+    ops: &[Op],
+    oracle: &dyn Dir,
+) -> Result<(), TestCaseError> {
     let lowers: Vec<_> = lowers.iter().map(|seeds| sown(seeds)).collect();
     let mut scene = with_upper(sown(&seeds_for_upper(upper)), &lowers);
-    let oracle = memory(&[("tree/", ""), ("aside/", "")]);
-    let oracle = oracle.root().unwrap();
-    let dir = |name| oracle.open(path(name), OpenOptions::directory()).unwrap().dir().unwrap();
+    let dir = |name| {
+        oracle.create_dir(path(name)).unwrap();
+        oracle.open(path(name), OpenOptions::directory()).unwrap().dir().unwrap()
+    };
+    let (tree, aside) = (dir("tree"), dir("aside"));
     let layers: Vec<_> = [&scene.upper].into_iter().chain(&scene.lowers).map(|layer| layer.root().unwrap()).collect();
-    merge(&layers, &*dir("tree"), &*dir("aside"));
-    let (mut ours, mut theirs) = (Side::new(scene.root.clone()), Side::new(dir("tree")));
+    merge(&layers, &*tree, &*aside);
+    let (mut ours, mut theirs) = (Side::new(scene.root.clone()), Side::new(tree));
     let mut numbers = HashMap::new();
     compare(&ours, &theirs, &mut numbers)?;
     for op in ops {
         let (left, right) = (ours.apply(op), theirs.apply(op));
-        prop_assert_eq!(left, right, "{:?}", op);
+        if !either_error(op, &left, &right) {
+            prop_assert_eq!(left, right, "{:?}", op);
+        }
         if let Op::Remount = op {
             scene = scene.restart();
             ours.root = scene.root.clone();
@@ -354,6 +359,17 @@ fn check_against_memory(upper: &[Seed], lowers: &[Vec<Seed>], ops: &[Op]) -> Res
         compare(&ours, &theirs, &mut numbers)?;
     }
     Ok(())
+}
+
+/// The disk backend opens both directories before it makes a hard link, and so may give the other of two errors.
+fn either_error(op: &Op, left: &Result<Answer>, right: &Result<Answer>) -> bool {
+    matches!(op, Op::Link(..)) && left.is_err() && right.is_err()
+}
+
+fn sown(seeds: &[Seed]) -> Arc<Memory> {
+    let memory = Arc::new(Memory::new());
+    sow(&*memory.root().unwrap(), seeds);
+    memory
 }
 
 /// An upper that no overlay has used has no directory of the overlay's name.
@@ -380,7 +396,7 @@ proptest! {
 
     #[test]
     fn as_one_tree_in_memory(upper in layer(), lowers in vec(layer(), 0..3), ops in vec(op(), 1..40)) {
-        check_against_memory(&upper, &lowers, &ops)?;
+        check_against_one_tree(&upper, &lowers, &ops, &*Memory::new().root().unwrap())?;
     }
 }
 
