@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::identity::{Key, UPPER};
 use super::node::{DirNode, Found, Leaf, LowerDir, Peek, Whence};
-use super::upper::{DIRECTORY, Marks, if_there, stored};
+use super::upper::{DIRECTORY, Marks, if_there, is_private, stored};
 use super::{Inner, NODES_KEPT, PRIVATE, lock};
 use crate::resolve::Tree;
 use crate::{Access, Dir, DirEntry, Error, File, FileType, Follow, Listing, Metadata, OpenOptions, Path, Result};
@@ -101,7 +101,7 @@ impl Inner {
         if let Some(upper) = upper
             && let Some(raw) = if_there(upper.stat(stored(name)?, Follow::No))?
         {
-            return self.found_in_upper(dir, name, &*upper, raw, hidden).map(Some);
+            return self.found_in_upper(dir, name, &*upper, raw, hidden);
         }
         if hidden { Ok(None) } else { self.find_in_lowers(dir, name) }
     }
@@ -113,11 +113,14 @@ impl Inner {
         upper: &dyn Dir,
         raw: Metadata,
         hidden: bool,
-    ) -> Result<Found> {
+    ) -> Result<Option<Found>> {
         let identity = self.ids.of_upper(&raw);
         if raw.kind != FileType::Directory {
             let whence = Whence::Upper(Key::new(UPPER, &raw));
-            return Ok(leaf(dir, name, whence, self.ids.show_upper(raw, identity)));
+            return Ok(Some(leaf(dir, name, whence, self.ids.show_upper(raw, identity))));
+        }
+        if is_private(upper, name, &raw)? {
+            return Ok(None);
         }
         let handle = upper.open(stored(name)?, DIRECTORY)?.dir()?;
         let marks = Marks::load(&*handle)?;
@@ -127,7 +130,7 @@ impl Inner {
             None => descend(&dir.lowers, name)?,
         };
         let node = DirNode::new(identity, lowers, Some((handle, marks)), Some((dir.clone(), name.into())));
-        Ok(Found::Dir(self.keep(dir, name, node)))
+        Ok(Some(Found::Dir(self.keep(dir, name, node))))
     }
 
     fn follow_redirect(&self, path: &[u8]) -> Result<Vec<LowerDir>> {

@@ -74,6 +74,16 @@ fn make_private(dir: &dyn Dir) -> Result<()> {
     keeping_times(dir, || make_dir(dir, PRIVATE))
 }
 
+/// Whether the directory `raw`, found as `name` in `dir`, is the overlay's own: a layer that takes several names for one (in
+/// capitals, say) would give it away. Such a name is of no use to the guest, but nothing is behind it either.
+pub(super) fn is_private(dir: &dyn Dir, name: &[u8], raw: &Metadata) -> Result<bool> {
+    if name == PRIVATE {
+        return Ok(false);
+    }
+    let private = if_there(dir.stat(Path::new(PRIVATE)?, Follow::No))?;
+    Ok(private.is_some_and(|private| (private.device, private.inode) == (raw.device, raw.inode)))
+}
+
 /// Sees to it that an object can be made in `dir` where the guest calls it `name`.
 pub(super) fn make_room(dir: &dyn Dir, name: &[u8]) -> Result<()> {
     if name == PRIVATE { make_private(dir) } else { Ok(()) }

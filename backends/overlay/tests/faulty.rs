@@ -8,7 +8,7 @@ use super::*;
 use crate::{Listing, Node};
 
 /// A file system that refuses every change after a number of them, as if the process had died, or has no hard links, or
-/// few handles, or directories that may be passed through but not read.
+/// few handles, or directories that may be passed through but not read, or one case of letters.
 pub(super) struct Faulty {
     inner: Arc<dyn FileSystem>,
     state: Arc<State>,
@@ -20,12 +20,14 @@ struct State {
     /// How many more handles can be open.
     handles: AtomicI64,
     closed_book: bool,
+    /// Capitals are not told from small letters.
+    folds_case: bool,
 }
 
 impl Default for State {
     fn default() -> State {
         let many = || AtomicI64::new(i64::MAX);
-        State { changes: many(), links: true, handles: many(), closed_book: false }
+        State { changes: many(), links: true, handles: many(), closed_book: false, folds_case: false }
     }
 }
 
@@ -46,6 +48,10 @@ impl Drop for Handle {
 }
 
 impl State {
+    fn fold(&self, path: &Path) -> Vec<u8> {
+        if self.folds_case { path.as_bytes().to_ascii_lowercase() } else { path.as_bytes().to_vec() }
+    }
+
     fn change(&self) -> Result<()> {
         if self.changes.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(Error::Io) }
     }
@@ -95,7 +101,7 @@ impl Dir for FaultyDir {
         }
         let state = self.state.clone();
         let handle = Handle::new(&state)?;
-        match self.inner.open(path, options)? {
+        match self.inner.open(Path::new(&state.fold(path))?, options)? {
             Node::Dir(_) if state.closed_book && options.access.read => Err(Error::Access),
             Node::Dir(inner) => {
                 let may_list = options.access.read;
@@ -106,7 +112,7 @@ impl Dir for FaultyDir {
     }
 
     fn stat(&self, path: &Path, follow: Follow) -> Result<Metadata> {
-        self.inner.stat(path, follow)
+        self.inner.stat(Path::new(&self.state.fold(path))?, follow)
     }
 
     fn metadata(&self) -> Result<Metadata> {
@@ -118,27 +124,27 @@ impl Dir for FaultyDir {
     }
 
     fn read_link(&self, path: &Path) -> Result<Box<[u8]>> {
-        self.inner.read_link(path)
+        self.inner.read_link(Path::new(&self.state.fold(path))?)
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
         self.state.change()?;
-        self.inner.create_dir(path)
+        self.inner.create_dir(Path::new(&self.state.fold(path))?)
     }
 
     fn remove_dir(&self, path: &Path) -> Result<()> {
         self.state.change()?;
-        self.inner.remove_dir(path)
+        self.inner.remove_dir(Path::new(&self.state.fold(path))?)
     }
 
     fn unlink(&self, path: &Path) -> Result<()> {
         self.state.change()?;
-        self.inner.unlink(path)
+        self.inner.unlink(Path::new(&self.state.fold(path))?)
     }
 
     fn symlink(&self, target: &[u8], path: &Path) -> Result<()> {
         self.state.change()?;
-        self.inner.symlink(target, path)
+        self.inner.symlink(target, Path::new(&self.state.fold(path))?)
     }
 
     fn link(&self, from: &Path, follow: Follow, target: &dyn Dir, to: &Path) -> Result<()> {
@@ -146,17 +152,19 @@ impl Dir for FaultyDir {
             return Err(Error::NotSupported);
         }
         self.state.change()?;
-        self.inner.link(from, follow, FaultyDir::inside(target), to)
+        let (from, to) = (self.state.fold(from), self.state.fold(to));
+        self.inner.link(Path::new(&from)?, follow, FaultyDir::inside(target), Path::new(&to)?)
     }
 
     fn rename(&self, from: &Path, target: &dyn Dir, to: &Path) -> Result<()> {
         self.state.change()?;
-        self.inner.rename(from, FaultyDir::inside(target), to)
+        let (from, to) = (self.state.fold(from), self.state.fold(to));
+        self.inner.rename(Path::new(&from)?, FaultyDir::inside(target), Path::new(&to)?)
     }
 
     fn set_times(&self, path: &Path, follow: Follow, times: SetTimes) -> Result<()> {
         self.state.change()?;
-        self.inner.set_times(path, follow, times)
+        self.inner.set_times(Path::new(&self.state.fold(path))?, follow, times)
     }
 
     fn set_own_times(&self, times: SetTimes) -> Result<()> {
@@ -328,4 +336,26 @@ fn an_upper_that_cannot_be_written_refuses_every_change() {
         assert_eq!(operation(&*root), Err(Error::ReadOnly), "{what}");
     }
     assert_eq!(shown(&*root), before);
+}
+
+#[test]
+fn an_upper_without_case_does_not_give_the_state_away() {
+    let upper = Arc::new(Memory::new());
+    let folding = Faulty::new(upper.clone(), State { folds_case: true, ..State::default() });
+    let overlay =
+        Overlay::new(Arc::new(folding), [memory(&[("a", ""), ("dir/b", "")]) as Arc<dyn FileSystem>]).unwrap();
+    let root = overlay.root().unwrap();
+    root.unlink(path("a")).unwrap();
+    root.unlink(path("dir/b")).unwrap();
+    for dir in ["", "dir/"] {
+        let name = |tail| format!("{dir}.Kitbag-OVERLAY{tail}");
+        assert_eq!(root.stat(path(&name("")), Follow::No).err(), Some(Error::NotFound));
+        assert_eq!(root.open(path(&name("/hidden")), OpenOptions::read()).err(), Some(Error::NotFound));
+        assert_eq!(root.unlink(path(&name("/hidden/a"))), Err(Error::NotFound));
+        assert_eq!(root.create_dir(path(&name(""))), Err(Error::Exists));
+        root.create_dir(path("new")).unwrap();
+        assert_eq!(root.rename(path("new"), &*root, path(&name(""))), Err(Error::NotEmpty));
+        root.remove_dir(path("new")).unwrap();
+    }
+    assert_eq!((names(&*root), shown(&*root)), (vec!["dir".into()], vec!["dir/".into()]));
 }
