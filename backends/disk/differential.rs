@@ -232,15 +232,73 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Does `ops` on the kernel's file system and on another, and compares each answer.
-fn compare(other: &dyn FileSystem, ops: &[Op]) -> Result<(), TestCaseError> {
-    let folder = folder();
-    let mut kernel = Side::new(&Disk::read_write(folder.path()).unwrap());
-    let mut other = Side::new(other);
+/// Does `ops` on both, and compares each answer.
+fn compare(other: &dyn FileSystem, kernel: &dyn FileSystem, ops: &[Op]) -> Result<(), TestCaseError> {
+    let (mut other, mut kernel) = (Side::new(other), Side::new(kernel));
     for op in ops {
         prop_assert_eq!(other.apply(op), kernel.apply(op), "{:?}", op);
     }
     Ok(())
+}
+
+/// Does `ops` on a folder and on another file system.
+fn compare_with_folder(other: &dyn FileSystem, ops: &[Op]) -> Result<(), TestCaseError> {
+    let folder = folder();
+    compare(other, &Disk::read_write(folder.path()).unwrap(), ops)
+}
+
+/// A tmpfs, gone when this is dropped.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn new(at: std::path::PathBuf) -> std::io::Result<Tmpfs> {
+        _ = std::fs::create_dir(&at);
+        rustix::mount::mount("tmpfs", &at, "tmpfs", rustix::mount::MountFlags::empty(), None)?;
+        Ok(Tmpfs(at))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// File systems of the kernel mounted at `c` and `c/b` in another, the one mounted last first.
+fn nested(at: &std::path::Path) -> std::io::Result<[Tmpfs; 3]> {
+    let outer = Tmpfs::new(at.join("root"))?;
+    let middle = Tmpfs::new(outer.0.join("c"))?;
+    let inner = Tmpfs::new(middle.0.join("b"))?;
+    Ok([inner, middle, outer])
+}
+
+/// The same of ours.
+fn nested_memory() -> Mounts {
+    let at = |name: &str| {
+        let memory = Memory::new();
+        memory.create_dirs(path(name)).unwrap();
+        Arc::new(memory)
+    };
+    let mounts = Mounts::builder().mount(Path::DOT, at("c")).unwrap();
+    mounts.mount(path("c"), at("b")).unwrap().mount(path("c/b"), at(".")).unwrap().build()
+}
+
+/// The oracle needs the right to mount; where there is none, this is said and nothing compared.
+#[test]
+fn mounts_answer_as_the_kernels() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    let runner = proptest::test_runner::TestRunner::new(config).run(&prop::collection::vec(op(), 1..100), |ops| {
+        let folder = tempfile::tempdir().unwrap();
+        match nested(folder.path()) {
+            Ok(tmpfs) => compare(&nested_memory(), &Disk::read_write(&tmpfs[2].0).unwrap(), &ops),
+            Err(error) => {
+                eprintln!("SKIPPED: no comparison with the kernel's mounts: mounting a tmpfs (as root only): {error}");
+                Ok(())
+            }
+        }
+    });
+    runner.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 proptest! {
@@ -248,19 +306,19 @@ proptest! {
 
     #[test]
     fn memory_answers_as_the_kernel(ops in prop::collection::vec(op(), 1..100)) {
-        compare(&Memory::new(), &ops)?;
+        compare_with_folder(&Memory::new(), &ops)?;
     }
 
     #[test]
     fn steps_answer_as_the_kernel(ops in prop::collection::vec(op(), 1..100)) {
         let folder = folder();
         let stepwise = Disk::new(folder.path(), |manner| Manner { write: true, openat2: false, ..manner });
-        compare(&stepwise.unwrap(), &ops)?;
+        compare_with_folder(&stepwise.unwrap(), &ops)?;
     }
 
     #[test]
     fn a_walk_across_mounts_answers_as_the_kernel(ops in prop::collection::vec(op(), 1..100)) {
         let mounts = Mounts::builder().mount(Path::DOT, Arc::new(Memory::new())).unwrap();
-        compare(&mounts.mount(path("elsewhere/a"), Arc::new(Memory::new())).unwrap().build(), &ops)?;
+        compare_with_folder(&mounts.mount(path("elsewhere/a"), Arc::new(Memory::new())).unwrap().build(), &ops)?;
     }
 }

@@ -24,7 +24,6 @@ pub(super) struct MountDir {
 struct Name<'p> {
     dir: Arc<dyn Dir>,
     name: Cow<'p, [u8]>,
-    mount: PointId,
 }
 
 /// What stands at the end of a path for an operation on its name.
@@ -71,10 +70,6 @@ const UNLINKS: Answers = Answers {
     missing: Error::NotFound,
 };
 
-const fn moves(missing: Error) -> Answers {
-    Answers { dot: Error::Busy, dotdot: Error::Busy, dir: Error::Busy, file: Error::Busy, missing }
-}
-
 impl Name<'_> {
     fn path(&self) -> Result<&Path> {
         Path::new(&self.name)
@@ -88,7 +83,7 @@ impl<'p> Last<'p> {
         }
         let Some(dir) = entry.dir.dir.clone() else { return Last::Missing };
         let name = if entry.slash { Cow::Owned([&*entry.name, b"/"].concat()) } else { entry.name };
-        Last::Name(Name { dir, name, mount: entry.dir.mount })
+        Last::Name(Name { dir, name })
     }
 
     fn name(self, answers: &Answers) -> Result<Name<'p>> {
@@ -98,6 +93,22 @@ impl<'p> Last<'p> {
             Last::Point { file: true } => Err(answers.file),
             Last::Missing => Err(answers.missing),
         }
+    }
+}
+
+fn point(entry: &Entry<'_, Rc<Spot>>) -> Option<PointId> {
+    entry.node.as_ref()?.point
+}
+
+/// Why a rename from or onto a point fails, in Linux' order.
+fn immovable(source: &Entry<'_, Rc<Spot>>, goal: &Entry<'_, Rc<Spot>>) -> Error {
+    let is_dir = |spot: &Rc<Spot>| spot.kind == FileType::Directory;
+    match (source.node.as_ref().map(is_dir), goal.node.as_ref().map(is_dir)) {
+        (None, _) => Error::NotFound,
+        (Some(false), _) if source.slash || goal.slash => Error::NotDirectory,
+        (Some(true), Some(false)) => Error::NotDirectory,
+        (Some(false), Some(true)) => Error::IsDirectory,
+        _ => Error::Busy,
     }
 }
 
@@ -177,12 +188,9 @@ impl MountDir {
         if let Some(answer) = self.forward(path, true, &ask) {
             return answer;
         }
-        let name = self.last(self.walk().locate(path, Follow::No)?, answers)?.name(answers)?;
+        let entry = self.walk().locate(path, Follow::No)?.entry(answers.dot, answers.dotdot)?;
+        let name = Last::new(entry).name(answers)?;
         ask(&*name.dir, name.path()?)
-    }
-
-    fn last<'p>(&self, place: Place<'p, Rc<Spot>>, answers: &Answers) -> Result<Last<'p>> {
-        place.entry(answers.dot, answers.dotdot).map(Last::new)
     }
 
     /// Does to the object at the end of `path` what `own` does to a directory and `ask` to a name, followed or not.
@@ -342,9 +350,18 @@ impl Dir for MountDir {
             return source.link(from, follow, goal, to);
         }
         let source = self.walk().resolve(from, follow)?;
-        let goal = target.last(target.walk().locate(to, Follow::No)?, &MAKES)?.name(&MAKES)?;
+        let goal = target.walk().locate(to, Follow::No)?.entry(Error::Exists, Error::Exists)?;
+        if goal.node.is_some() {
+            return Err(Error::Exists);
+        }
+        if goal.slash {
+            return Err(Error::NotFound);
+        }
+        if source.mount != goal.dir.mount {
+            return Err(Error::CrossDevice);
+        }
+        let goal = Last::new(goal).name(&MAKES)?;
         match &source.dir {
-            _ if source.mount != goal.mount => Err(Error::CrossDevice),
             Some(dir) if source.kind != FileType::Directory => {
                 dir.link(Path::new(&source.name)?, Follow::No, &*goal.dir, goal.path()?)
             }
@@ -360,12 +377,17 @@ impl Dir for MountDir {
             return source.rename(from, goal, to);
         }
         let (source, goal) = (self.walk().locate(from, Follow::No)?, target.walk().locate(to, Follow::No)?);
-        let (from, to) = (moves(Error::NotFound), moves(Error::ReadOnly));
-        let (source, goal) = (self.last(source, &from)?, target.last(goal, &to)?);
-        let (source, goal) = (source.name(&from)?, goal.name(&to)?);
-        if source.mount != goal.mount {
+        let (source, goal) = (source.entry(Error::Busy, Error::Busy)?, goal.entry(Error::Busy, Error::Busy)?);
+        if source.dir.mount != goal.dir.mount {
             return Err(Error::CrossDevice);
         }
+        match (point(&source), point(&goal)) {
+            (None, None) => {}
+            (moved, there) if moved == there => return Ok(()),
+            _ => return Err(immovable(&source, &goal)),
+        }
+        let source = Last::new(source).name(&Answers { missing: Error::NotFound, ..MAKES })?;
+        let goal = Last::new(goal).name(&MAKES)?;
         source.dir.rename(source.path()?, &*goal.dir, goal.path()?)
     }
 
