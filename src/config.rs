@@ -10,6 +10,7 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2.difference(WasmFeatures::SIMD
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) features: WasmFeatures,
+    pub(crate) guard_pages: bool,
     pub(crate) max_wasm_stack: usize,
     pub(crate) max_memory: u64,
     pub(crate) max_table_elements: u64,
@@ -32,6 +33,7 @@ impl Config {
     pub fn new() -> Config {
         Config {
             features: FEATURES,
+            guard_pages: true,
             max_wasm_stack: 1 << 20,
             max_memory: 1 << 32,
             max_table_elements: 10_000_000,
@@ -41,6 +43,13 @@ impl Config {
             max_host_references: 10_000_000,
             compile_threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
+    }
+
+    /// Whether 32-bit memories may reserve 4 GiB of addresses and leave the checks of their accesses to the machine. On unless
+    /// set; where the system refuses such reservations, as under a limit of addresses, accesses are checked by instructions.
+    pub fn guard_pages(&mut self, enable: bool) -> &mut Config {
+        self.guard_pages = enable;
+        self
     }
 
     /// Bytes of stack that a guest can use, over all calls that it nests in one entry. It gets less on a

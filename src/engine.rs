@@ -15,7 +15,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    /// Whether the system grants reservations of 4 GiB.
+    /// Whether memories can be guarded: the configuration allows it, and the system grants the reservations.
     guarded: bool,
     signatures: Mutex<HashMap<FuncType, u32>>,
     stubs: Mutex<HashMap<jit::Signature, Arc<CodeMemory>>>,
@@ -40,7 +40,7 @@ impl Engine {
 
     fn with(config: Config) -> Engine {
         trap::install_handlers();
-        let guarded = Region::reserve(memory::GUARDED_BYTES).is_ok();
+        let guarded = config.guard_pages && Region::reserve(memory::GUARDED_BYTES).is_ok();
         Engine(Arc::new(Inner { config, guarded, signatures: Mutex::default(), stubs: Mutex::default() }))
     }
 

@@ -81,3 +81,9 @@ fn webassembly_1() {
 fn webassembly_2() {
     check(&Config::new(), SpecVersion::V2, "wasm-v2/");
 }
+
+/// The same with accesses checked by instructions, in memories that move when they grow.
+#[test]
+fn webassembly_2_without_guard_pages() {
+    check(Config::new().guard_pages(false), SpecVersion::V2, "wasm-v2/");
+}

@@ -76,6 +76,9 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
     let Some(link) = (unsafe { innermost().as_ref() }) else {
         return false;
     };
+    if sent(info) {
+        return false;
+    }
     let registers = Registers::of(context);
     let exit = code::find(registers.pc, |code| {
         // SAFETY: the pc is in this code.
@@ -97,7 +100,7 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
 /// The pc is in compiled code, which the link's entry runs.
 unsafe fn cause(signal: c_int, info: &libc::siginfo_t, registers: Registers, link: &Link) -> Option<TrapCode> {
     match signal {
-        // SAFETY: the instruction was undefined, or the signal was sent by somebody and it is not.
+        // SAFETY: the instruction was undefined.
         libc::SIGILL => unsafe { registers.trap_code() },
         libc::SIGFPE => Some(TrapCode::IntegerOverflow),
         // SAFETY: the system gives the address with these signals.
@@ -149,8 +152,8 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     let Some(previous) = place.zip(PREVIOUS.get()).map(|(place, all)| &all[place]) else {
         return;
     };
-    // SAFETY: `si_code` is in every one.
-    let sent = unsafe { (*info).si_code } <= 0;
+    // SAFETY: the caller's promise.
+    let sent = sent(unsafe { &*info });
     match previous.sa_sigaction {
         libc::SIG_IGN if sent => {}
         libc::SIG_DFL | libc::SIG_IGN => default_action(signal, sent),
@@ -163,6 +166,11 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
         // SAFETY: as above.
         function => unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(function)(signal) },
     }
+}
+
+/// Whether somebody sent the signal, as opposed to an instruction that faulted.
+fn sent(info: &libc::siginfo_t) -> bool {
+    info.si_code <= 0
 }
 
 /// Lets the system do what it does by default: at once if the signal was sent, or when the instruction faults again.
