@@ -1,0 +1,129 @@
+//! Imports and exports between modules.
+
+use kitbag::{Engine, Error, Extern, Linker, Module, Store};
+
+#[test]
+fn all_missing_imports_are_named_at_once() {
+    let engine = Engine::default();
+    let module = Module::new(
+        &engine,
+        r#"(module (import "a" "f" (func (param i32))) (import "b" "m" (memory 1)) (import "a" "there" (func)))"#,
+    )
+    .unwrap();
+    let mut linker: Linker<()> = Linker::new(&engine);
+    linker.func_wrap("a", "there", || {}).unwrap();
+    let error = linker.instantiate(&mut Store::new(&engine, ()), &module).unwrap_err();
+    assert_eq!(error.to_string(), r#"unknown imports, 2 of them: "a" "f" (func (i32) -> ()), "b" "m" (memory 1)"#);
+}
+
+#[test]
+fn a_mismatch_says_what_was_expected_and_found() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, r#"(module (import "a" "f" (func (param i32) (result i64))))"#).unwrap();
+    let mut linker: Linker<()> = Linker::new(&engine);
+    linker.func_wrap("a", "f", |_: i64| 1_i32).unwrap();
+    let error = linker.instantiate(&mut Store::new(&engine, ()), &module).unwrap_err();
+    assert!(matches!(error, Error::Link(_)));
+    assert_eq!(
+        error.to_string(),
+        r#"incompatible import type for "a" "f": expected func (i32) -> (i64), found func (i64) -> (i32)"#
+    );
+}
+
+#[test]
+fn names_are_defined_once_unless_shadowing_is_allowed() {
+    let mut linker: Linker<()> = Linker::new(&Engine::default());
+    linker.func_wrap("a", "f", || 1).unwrap();
+    assert!(matches!(linker.func_wrap("a", "f", || 2), Err(Error::Link(_))));
+    linker.allow_shadowing(true).func_wrap("a", "f", || 2).unwrap();
+    let mut store = Store::new(linker.engine(), ());
+    let Some(Extern::Func(f)) = linker.get(&mut store, "a", "f") else { panic!("it is defined") };
+    assert_eq!(f.typed::<(), i32>(&store).unwrap().call(&mut store, ()).unwrap(), 2);
+    assert!(linker.get(&mut store, "a", "g").is_none());
+}
+
+const LIBRARY: &str = r#"(module
+    (memory (export "memory") 1)
+    (table (export "table") 4 funcref)
+    (global $count (export "count") (mut i32) (i32.const 0))
+    (func $bump (export "bump") (param i32 i64 f32 f64) (result i32)
+        (global.set $count (i32.add (global.get $count) (local.get 0)))
+        (i32.store (i32.const 16) (global.get $count))
+        (global.get $count))
+    (func (export "fail") unreachable)
+    (elem (i32.const 0) $bump))"#;
+
+const USER: &str = r#"(module
+    (import "lib" "memory" (memory 1))
+    (import "lib" "table" (table 1 funcref))
+    (import "lib" "count" (global $count (mut i32)))
+    (import "lib" "bump" (func $bump (param i32 i64 f32 f64) (result i32)))
+    (import "lib" "fail" (func $fail))
+    (type $bumps (func (param i32 i64 f32 f64) (result i32)))
+    (func $mine (param i32 i64 f32 f64) (result i32) (i32.mul (local.get 0) (i32.const 100)))
+    (elem (i32.const 1) $mine)
+    (func (export "direct") (param i32) (result i32)
+        (drop (call $bump (local.get 0) (i64.const 1) (f32.const 1) (f64.const 1)))
+        (i32.load (i32.const 16)))
+    (func (export "indirect") (param i32 i32) (result i32)
+        (call_indirect (type $bumps) (local.get 1) (i64.const 1) (f32.const 1) (f64.const 1) (local.get 0)))
+    (func (export "count") (result i32) (global.get $count))
+    (func $outer (export "fail") (call $fail)))"#;
+
+#[test]
+fn instances_share_what_they_import() {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    let library = linker.instantiate(&mut store, &Module::new(&engine, LIBRARY).unwrap()).unwrap();
+    linker.instance(&mut store, "lib", library).unwrap();
+    let user = linker.instantiate(&mut store, &Module::new(&engine, USER).unwrap()).unwrap();
+    let direct = user.get_typed_func::<i32, i32>(&mut store, "direct").unwrap();
+    let indirect = user.get_typed_func::<(i32, i32), i32>(&mut store, "indirect").unwrap();
+    let count = user.get_typed_func::<(), i32>(&mut store, "count").unwrap();
+    assert_eq!(direct.call(&mut store, 5).unwrap(), 5);
+    assert_eq!(indirect.call(&mut store, (0, 2)).unwrap(), 7);
+    assert_eq!(indirect.call(&mut store, (1, 2)).unwrap(), 200);
+    assert_eq!(count.call(&mut store, ()).unwrap(), 7);
+    let table = library.get_table(&mut store, "table").unwrap();
+    assert!(matches!(table.get(&store, 1), Some(kitbag::Val::FuncRef(Some(_)))));
+    let fail = user.get_typed_func::<(), ()>(&mut store, "fail").unwrap();
+    assert_eq!(fail.call(&mut store, ()).unwrap_err().to_string(), "unreachable");
+}
+
+/// What a segment wrote before another did not fit stays, with the functions of the instance that failed.
+#[test]
+fn an_instance_that_failed_half_way_lives_on_in_tables() {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    let library = linker.instantiate(&mut store, &Module::new(&engine, LIBRARY).unwrap()).unwrap();
+    linker.instance(&mut store, "lib", library).unwrap();
+    let broken = r#"(module (import "lib" "table" (table 1 funcref)) (memory 1)
+        (func $answer (result i32) (i32.const 42))
+        (elem (i32.const 3) $answer)
+        (data (i32.const 65536) "x"))"#;
+    let error = linker.instantiate(&mut store, &Module::new(&engine, broken).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "out of bounds memory access");
+    let table = library.get_table(&mut store, "table").unwrap();
+    let Some(kitbag::Val::FuncRef(Some(answer))) = table.get(&store, 3) else { panic!("it was written") };
+    assert_eq!(answer.typed::<(), i32>(&store).unwrap().call(&mut store, ()).unwrap(), 42);
+}
+
+#[test]
+fn host_functions_of_a_linker_serve_many_stores() {
+    let engine = Engine::default();
+    let mut linker: Linker<i32> = Linker::new(&engine);
+    linker.func_wrap("h", "get", |caller: kitbag::Caller<'_, i32>| *caller.data()).unwrap();
+    let module = Module::new(
+        &engine,
+        r#"(module (import "h" "get" (func $get (result i32))) (func (export "run") (result i32) (call $get)))"#,
+    )
+    .unwrap();
+    let mut stores: Vec<_> = (0..4).map(|data| Store::new(&engine, data)).collect();
+    for store in &mut stores {
+        let instance = linker.instantiate(&mut *store, &module).unwrap();
+        let run = instance.get_typed_func::<(), i32>(&mut *store, "run").unwrap();
+        assert_eq!(run.call(&mut *store, ()).unwrap(), *store.data());
+    }
+}
