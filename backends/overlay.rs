@@ -153,7 +153,7 @@ impl FileSystem for Overlay {
 
 impl std::fmt::Debug for Overlay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Overlay").field("lowers", &self.0.root.lowers.len()).finish_non_exhaustive()
+        f.debug_struct("Overlay").field("lowers", &self.0.root.lowers().len()).finish_non_exhaustive()
     }
 }
 

@@ -48,15 +48,16 @@ impl Inner {
     }
 
     fn make_upper(&self, node: &DirNode, name: &[u8], parent: &dyn Dir) -> Result<Arc<dyn Dir>> {
-        let times = times_of(&node.lowers.first().ok_or(Error::Io)?.dir.metadata()?);
+        let times = times_of(&node.lowers().first().ok_or(Error::Io)?.dir.metadata()?);
         let temporary = self.upper.temporary()?;
         temporary.work.create_dir(temporary.path()?)?;
         let upper = self.sparing(|| temporary.work.open(temporary.path()?, DIRECTORY)?.dir())?;
         upper.set_own_times(times)?;
+        let key = Key::new(UPPER, &upper.metadata()?);
         make_room(parent, name)?;
         let _commit = write(&self.topology);
         keeping_times(parent, || temporary.publish(parent, stored(name)?))?;
-        self.ids.adopt(Key::new(UPPER, &upper.metadata()?), node.identity);
+        self.ids.adopt(key, node.identity);
         node.set_upper(upper.clone());
         Ok(upper)
     }

@@ -127,18 +127,18 @@ impl Inner {
         let lowers = match &marks.redirect {
             Some(path) => self.follow_redirect(path)?,
             None if hidden => Vec::new(),
-            None => descend(&dir.lowers, name)?,
+            None => descend(dir.lowers(), name)?,
         };
         let node = DirNode::new(identity, lowers, Some((handle, marks)), Some((dir.clone(), name.into())));
         Ok(Some(Found::Dir(self.keep(dir, name, node))))
     }
 
     fn follow_redirect(&self, path: &[u8]) -> Result<Vec<LowerDir>> {
-        path.split(|&byte| byte == b'/').try_fold(self.root.lowers.clone(), |lowers, name| descend(&lowers, name))
+        path.split(|&byte| byte == b'/').try_fold(self.root.lowers().to_vec(), |lowers, name| descend(&lowers, name))
     }
 
     fn find_in_lowers(&self, dir: &Arc<DirNode>, name: &[u8]) -> Result<Option<Found>> {
-        for (at, lower) in dir.lowers.iter().enumerate() {
+        for (at, lower) in dir.lowers().iter().enumerate() {
             if let Some(raw) = in_layer(lower.dir.stat(Path::new(name)?, Follow::No))? {
                 return self.found_in_layer(dir, name, at, raw).map(Some);
             }
@@ -147,12 +147,12 @@ impl Inner {
     }
 
     fn found_in_layer(&self, dir: &Arc<DirNode>, name: &[u8], at: usize, raw: Metadata) -> Result<Found> {
-        let layer = dir.lowers[at].layer;
+        let layer = dir.lower(at).layer;
         let identity = self.ids.of_lower(layer, &raw);
         if raw.kind != FileType::Directory {
             return self.found_lower_leaf(dir, name, at, Key::new(layer, &raw), self.ids.show(raw, identity));
         }
-        let lowers = descend(&dir.lowers[at..], name)?;
+        let lowers = descend(&dir.lowers()[at..], name)?;
         let place = Some((dir.clone(), name.into()));
         let node = DirNode::new(identity, lowers, None, place);
         Ok(Found::Dir(self.keep(dir, name, node)))
@@ -180,7 +180,7 @@ impl Inner {
 
     /// Whether a lower has something at `name`, seen or hidden.
     pub(super) fn lowers_have(&self, dir: &DirNode, name: &[u8]) -> Result<bool> {
-        for lower in &dir.lowers {
+        for lower in dir.lowers() {
             if in_layer(lower.dir.stat(Path::new(name)?, Follow::No))?.is_some() {
                 return Ok(true);
             }
@@ -192,7 +192,7 @@ impl Inner {
     fn with_stored<R>(&self, leaf: &Leaf, act: impl FnOnce(&dyn Dir, &Path) -> Result<R>) -> Result<R> {
         match leaf.whence {
             Whence::Upper(_) => act(&*leaf.dir.upper().ok_or(Error::NotFound)?, stored(&leaf.name)?),
-            Whence::Lower { at, .. } => act(&*leaf.dir.lowers[at].dir, Path::new(&leaf.name)?),
+            Whence::Lower { at, .. } => act(&*leaf.dir.lower(at).dir, Path::new(&leaf.name)?),
             Whence::Indexed(key) => {
                 let indexed = self.ids.indexed(key).ok_or(Error::NotFound)?;
                 act(&**self.upper.index()?, Path::new(&indexed.file)?)
@@ -212,7 +212,7 @@ impl Inner {
     /// The metadata of a directory.
     pub(super) fn dir_metadata(&self, node: &DirNode) -> Result<Metadata> {
         let upper = node.upper();
-        let dir = upper.as_ref().or(node.lowers.first().map(|lower| &lower.dir)).ok_or(Error::Io)?;
+        let dir = upper.as_ref().or(node.lowers().first().map(|lower| &lower.dir)).ok_or(Error::Io)?;
         let shown = self.ids.show(dir.metadata()?, node.identity);
         Ok(if node.is_removed() { Metadata { links: 0, ..shown } } else { shown })
     }
@@ -233,7 +233,7 @@ impl Inner {
             Some(upper) => self.list_upper(&*upper)?,
             None => Vec::new(),
         };
-        for lower in &node.lowers {
+        for lower in node.lowers() {
             let device = lower.dir.metadata()?.device;
             let listing = readable(lower.dir.list())?;
             self.merge(node, &mut entries, &listing, |inode| Key { layer: lower.layer, device, inode });

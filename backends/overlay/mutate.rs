@@ -42,7 +42,7 @@ impl Inner {
         make_room(&*upper, &spot.name)?;
         let _commit = write(&self.topology);
         let made = act(&*upper)?;
-        changed(&*upper, &spot.name)?;
+        changed(&*upper, &spot.name);
         Ok(made)
     }
 
@@ -101,9 +101,9 @@ impl Inner {
         match leaf.whence {
             Whence::Upper(_) => {
                 upper.unlink(stored(&leaf.name)?)?;
-                changed(&*upper, &leaf.name)?;
+                changed(&*upper, &leaf.name);
             }
-            _ => touch(&*upper)?,
+            _ => touch(&*upper),
         }
         self.after_removal(leaf)
     }
@@ -141,19 +141,31 @@ impl Inner {
         }
         let parent = self.copy_up_dir(&spot.dir)?;
         let _commit = write(&self.topology);
-        self.hide_lowers(&spot.dir, &*parent, &spot.name)?;
         match node.upper() {
-            Some(upper) => {
-                let key = Key::new(UPPER, &upper.metadata()?);
-                clear_marks(&*upper)?;
+            Some(_) => {
+                let key = self.bare(spot, &*parent, node)?;
                 parent.remove_dir(stored(&spot.name)?)?;
-                changed(&*parent, &spot.name)?;
+                changed(&*parent, &spot.name);
                 self.ids.forget(key);
             }
-            None => touch(&*parent)?,
+            None => {
+                self.hide_lowers(&spot.dir, &*parent, &spot.name)?;
+                touch(&*parent);
+            }
         }
         node.remove();
         Ok(())
+    }
+
+    /// Makes the empty directory `node` one that the upper can remove or replace: hidden, so that it merges with
+    /// nothing, and then without marks. Says which object of the upper it is.
+    pub(super) fn bare(&self, spot: &Spot<'_>, parent: &dyn Dir, node: &DirNode) -> Result<Key> {
+        let upper = node.upper().ok_or(Error::Io)?;
+        let key = Key::new(UPPER, &upper.metadata()?);
+        self.hide_lowers(&spot.dir, parent, &spot.name)?;
+        node.set_opaque();
+        clear_marks(&*upper)?;
+        Ok(key)
     }
 }
 

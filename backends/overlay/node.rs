@@ -1,6 +1,7 @@
 //! Directories and other objects as a lookup finds them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, Weak};
 
 use super::identity::{Identity, Key};
@@ -22,7 +23,9 @@ pub(super) struct LowerDir {
 pub(super) struct DirNode {
     pub(super) identity: Identity,
     /// The topmost first.
-    pub(super) lowers: Vec<LowerDir>,
+    lowers: Vec<LowerDir>,
+    /// Whether it merges with them no more.
+    opaque: AtomicBool,
     state: RwLock<State>,
 }
 
@@ -60,12 +63,27 @@ impl DirNode {
         let marks = marks.unwrap_or_default();
         let children = HashMap::new();
         let state = State { upper, marks, children, sweep_at: CHILDREN_MIN, place, removed: false };
-        DirNode { identity, lowers, state: RwLock::new(state) }
+        DirNode { identity, lowers, opaque: AtomicBool::new(false), state: RwLock::new(state) }
     }
 
     pub(super) fn root(identity: Identity, lowers: Vec<LowerDir>, upper: Arc<dyn Dir>) -> Result<DirNode> {
         let marks = Marks::load(&*upper)?;
         Ok(DirNode::new(identity, lowers, Some((upper, marks)), None))
+    }
+
+    /// What it merges with.
+    pub(super) fn lowers(&self) -> &[LowerDir] {
+        if self.opaque.load(Ordering::Acquire) { &[] } else { &self.lowers }
+    }
+
+    /// The lower that something of it was found in.
+    pub(super) fn lower(&self, at: usize) -> &LowerDir {
+        &self.lowers[at]
+    }
+
+    /// Says that the directory, in which nothing shows, merges with nothing from now on.
+    pub(super) fn set_opaque(&self) {
+        self.opaque.store(true, Ordering::Release);
     }
 
     pub(super) fn peek(&self, name: &[u8]) -> Peek {

@@ -51,7 +51,7 @@ impl Inner {
                 Probe::Nothing => {}
             }
         }
-        let lowers = if hidden { &[] } else { &dir.lowers[..] };
+        let lowers = if hidden { &[] } else { dir.lowers() };
         for (at, lower) in lowers.iter().enumerate() {
             match Probe::new(lower.dir.open(Path::new(name)?, options))? {
                 Probe::File(file) => return self.opened_in_lower(dir, name, at, access, file),
@@ -76,7 +76,7 @@ impl Inner {
         file: Arc<dyn File>,
     ) -> Result<Option<OverlayFile>> {
         let raw = file.metadata()?;
-        let layer = dir.lowers[at].layer;
+        let layer = dir.lower(at).layer;
         let (key, identity) = (Key::new(layer, &raw), self.ids.of_lower(layer, &raw));
         if raw.kind != FileType::File {
             return Ok(Some(OverlayFile::direct(self.clone(), access, Some(identity), file)));

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::copy_up::Contents;
-use super::identity::{Key, UPPER};
 use super::mutate::Spot;
 use super::node::{DirNode, Found, Leaf};
-use super::upper::{changed, clear_marks, keeping_times, make_room, stored};
+use super::upper::{changed, keeping_times, make_room, stored};
 use super::{Inner, write};
 use crate::{Dir, Error, Result};
 
@@ -64,8 +63,9 @@ impl Inner {
     fn move_upper(&self, ends: &Ends, from: &Spot<'_>, to: &Spot<'_>) -> Result<()> {
         self.hide_lowers(&from.dir, &*ends.from, &from.name)?;
         ends.from.rename(stored(&from.name)?, &*ends.to, stored(&to.name)?)?;
-        changed(&*ends.from, &from.name)?;
-        changed(&*ends.to, &to.name)
+        changed(&*ends.from, &from.name);
+        changed(&*ends.to, &to.name);
+        Ok(())
     }
 
     /// A file of the upper hides what the lowers have at its new name; a whiteout comes when it is removed.
@@ -97,7 +97,6 @@ impl Inner {
         self.rename_dir(from, to, node, Some(target))
     }
 
-    /// No contents are copied: a directory that merges with lower ones carries their path with it.
     fn rename_dir(
         &self,
         from: &Spot<'_>,
@@ -109,26 +108,24 @@ impl Inner {
         let upper = self.copy_up_dir(node)?;
         target.map_or(Ok(()), |target| self.copy_up_dir(target).map(drop))?;
         let _commit = write(&self.topology);
-        if !node.lowers.is_empty() && !node.is_redirected() {
-            let path = node.lower_path();
-            keeping_times(&*upper, || self.upper.redirect(&*upper, &path))?;
-            node.set_redirect(path.into());
-        }
-        target.map_or(Ok(()), |target| self.bare(to, &*ends.to, target))?;
+        self.carry_lowers(node, &*upper)?;
+        let replaced = target.map(|target| self.bare(to, &*ends.to, target)).transpose()?;
         self.move_upper(&ends, from, to)?;
-        if let Some(target) = target {
+        if let (Some(target), Some(key)) = (target, replaced) {
+            self.ids.forget(key);
             target.remove();
         }
         node.move_to(&to.dir, &to.name);
         Ok(())
     }
 
-    /// Makes the empty directory `target` one that the upper can replace: hidden, so that it merges with nothing, and
-    /// then without marks.
-    fn bare(&self, to: &Spot<'_>, parent: &dyn Dir, target: &DirNode) -> Result<()> {
-        let upper = target.upper().ok_or(Error::Io)?;
-        self.hide_lowers(&to.dir, parent, &to.name)?;
-        self.ids.forget(Key::new(UPPER, &upper.metadata()?));
-        clear_marks(&*upper)
+    /// No contents are copied: a directory that merges with lower ones takes their path along.
+    fn carry_lowers(&self, node: &Arc<DirNode>, upper: &dyn Dir) -> Result<()> {
+        if !node.lowers().is_empty() && !node.is_redirected() {
+            let path = node.lower_path();
+            keeping_times(upper, || self.upper.redirect(upper, &path))?;
+            node.set_redirect(path.into());
+        }
+        Ok(())
     }
 }

@@ -50,17 +50,18 @@ pub(super) fn times_of(raw: &Metadata) -> SetTimes {
     SetTimes { accessed: SetTime::At(raw.accessed), modified: SetTime::At(raw.modified) }
 }
 
-/// Does something to the directory `dir` that shall not show in its times.
+/// Does something to the directory `dir` that shall not show in its times. What was done is done, also where its
+/// times cannot be put back.
 pub(super) fn keeping_times<R>(dir: &dyn Dir, change: impl FnOnce() -> Result<R>) -> Result<R> {
     let before = dir.metadata()?;
     let result = change()?;
-    dir.set_own_times(times_of(&before))?;
+    _ = dir.set_own_times(times_of(&before));
     Ok(result)
 }
 
-/// Says that the names in `dir` have changed.
-pub(super) fn touch(dir: &dyn Dir) -> Result<()> {
-    dir.set_own_times(SetTimes { accessed: SetTime::Keep, modified: SetTime::Now })
+/// Says that the names in `dir` have changed, which they have even if this cannot be said.
+pub(super) fn touch(dir: &dyn Dir) {
+    _ = dir.set_own_times(SetTimes { accessed: SetTime::Keep, modified: SetTime::Now });
 }
 
 fn make_dir(dir: &dyn Dir, path: &[u8]) -> Result<()> {
@@ -90,8 +91,10 @@ pub(super) fn make_room(dir: &dyn Dir, name: &[u8]) -> Result<()> {
 }
 
 /// Says that `name` in `dir` has changed, where the layer does not by itself.
-pub(super) fn changed(dir: &dyn Dir, name: &[u8]) -> Result<()> {
-    if name == PRIVATE { touch(dir) } else { Ok(()) }
+pub(super) fn changed(dir: &dyn Dir, name: &[u8]) {
+    if name == PRIVATE {
+        touch(dir);
+    }
 }
 
 /// What an upper directory says of itself.

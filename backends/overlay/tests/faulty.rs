@@ -16,6 +16,8 @@ pub(super) struct Faulty {
 
 struct State {
     changes: AtomicI64,
+    /// The one change after those is refused, and none after it.
+    once: bool,
     links: bool,
     /// How many more handles can be open.
     handles: AtomicI64,
@@ -27,7 +29,7 @@ struct State {
 impl Default for State {
     fn default() -> State {
         let many = || AtomicI64::new(i64::MAX);
-        State { changes: many(), links: true, handles: many(), closed_book: false, folds_case: false }
+        State { changes: many(), once: false, links: true, handles: many(), closed_book: false, folds_case: false }
     }
 }
 
@@ -53,7 +55,8 @@ impl State {
     }
 
     fn change(&self) -> Result<()> {
-        if self.changes.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(Error::Io) }
+        let left = self.changes.fetch_sub(1, Ordering::Relaxed);
+        if left > 0 || self.once && left < 0 { Ok(()) } else { Err(Error::Io) }
     }
 }
 
@@ -62,8 +65,12 @@ impl Faulty {
         Faulty { inner, state: Arc::new(state) }
     }
 
-    fn after(inner: Arc<dyn FileSystem>, changes: i64) -> Faulty {
+    pub(super) fn after(inner: Arc<dyn FileSystem>, changes: i64) -> Faulty {
         Faulty::new(inner, State { changes: AtomicI64::new(changes), ..State::default() })
+    }
+
+    pub(super) fn once_after(inner: Arc<dyn FileSystem>, changes: i64) -> Faulty {
+        Faulty::new(inner, State { changes: AtomicI64::new(changes), once: true, ..State::default() })
     }
 
     pub(super) fn without_links(inner: Arc<dyn FileSystem>) -> Faulty {
@@ -289,6 +296,28 @@ fn a_death_at_any_step_leaves_the_tree_as_before_or_as_after() {
                 assert_eq!((now, error), (after.clone(), Error::NotFound), "{what}, {changes} changes, again");
             });
             assert_eq!(shown(&*scene.root), after, "{what}, {changes} changes, again");
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_failure_is_the_same_in_memory_and_after_a_restart() {
+    for (what, operation) in OPERATIONS {
+        for changes in 0..60 {
+            let lower = lower();
+            let upper = upper(&lower);
+            let layers = [lower.clone() as Arc<dyn FileSystem>];
+            let overlay = Overlay::new(Arc::new(Faulty::once_after(upper.clone(), changes)), layers).unwrap();
+            let root = overlay.root().unwrap();
+            let failed = operation(&*root).is_err();
+            for name in ["hollow", "dir", "moved", "fresh"] {
+                _ = root.rename(path(name), &*root, path(&format!("{name}-elsewhere")));
+            }
+            let restarted = with_upper(upper, std::slice::from_ref(&lower)).root;
+            assert_eq!(shown(&*root), shown(&*restarted), "{what}, {changes} changes");
+            if !failed {
+                break;
+            }
         }
     }
 }

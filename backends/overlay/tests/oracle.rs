@@ -391,12 +391,71 @@ fn compare(ours: &Side, theirs: &Side, numbers: &mut HashMap<u64, u64>) -> Resul
     Ok(())
 }
 
+/// What a death may not leave half done.
+fn outline(root: &dyn Dir) -> Vec<(String, FileType, Vec<u8>)> {
+    tree(root).into_iter().map(|line| (line.path, line.kind, line.contents)).collect()
+}
+
+/// Does `ops` in an upper that once refuses a change. What is in memory and what a restart finds stay the same.
+fn check_failure(lowers: &[Vec<Seed>], ops: &[Op], changes: i64) -> Result<(), TestCaseError> {
+    let lowers: Vec<_> = lowers.iter().map(|seeds| sown(seeds)).collect();
+    let upper = Arc::new(Memory::new());
+    let layers = lowers.iter().map(|lower| lower.clone() as Arc<dyn FileSystem>);
+    let overlay = Overlay::new(Arc::new(faulty::Faulty::once_after(upper.clone(), changes)), layers).unwrap();
+    let mut side = Side::new(overlay.root().unwrap());
+    for op in ops {
+        _ = side.apply(op);
+    }
+    prop_assert_eq!(outline(&*side.root), outline(&*with_upper(upper, &lowers).root));
+    Ok(())
+}
+
+/// Does `ops` in an upper that dies after some changes. What a restart finds is the tree before the operation that it died in,
+/// or the one after, which an overlay of the same layers that lives shows.
+fn check_death(lowers: &[Vec<Seed>], ops: &[Op], changes: i64) -> Result<(), TestCaseError> {
+    let lowers: Vec<_> = lowers.iter().map(|seeds| sown(seeds)).collect();
+    let living = over(&lowers);
+    let upper = Arc::new(Memory::new());
+    let layers = lowers.iter().map(|lower| lower.clone() as Arc<dyn FileSystem>);
+    let dying = Overlay::new(Arc::new(faulty::Faulty::after(upper.clone(), changes)), layers).unwrap();
+    let (mut dying, mut living) = (Side::new(dying.root().unwrap()), Side::new(living.root.clone()));
+    for op in ops {
+        let before = outline(&*living.root);
+        let (left, right) = (dying.apply(op), living.apply(op));
+        if left == right {
+            continue;
+        }
+        prop_assert_eq!(left, Err(Error::Io), "{:?}", op);
+        let after = outline(&*living.root);
+        for root in [dying.root.clone(), with_upper(upper, &lowers).root] {
+            let now = outline(&*root);
+            prop_assert!(now == before || now == after, "{op:?}: {now:?}, neither {before:?} nor {after:?}");
+        }
+        return Ok(());
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(Config { cases: cases(300), failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn as_one_tree_in_memory(upper in layer(), lowers in vec(layer(), 0..3), ops in vec(op(), 1..40)) {
         check_against_one_tree(&upper, &lowers, &ops, &*Memory::new().root().unwrap())?;
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(300), failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn a_death_leaves_one_of_two_trees(lowers in vec(layer(), 1..3), ops in vec(op(), 1..40), changes in 0..60_i64) {
+        check_death(&lowers, &ops, changes)?;
+    }
+
+    #[test]
+    fn a_failure_leaves_one_tree(lowers in vec(layer(), 1..3), ops in vec(op(), 1..40), changes in 0..90_i64) {
+        check_failure(&lowers, &ops, changes)?;
     }
 }
 
