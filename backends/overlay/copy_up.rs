@@ -37,7 +37,7 @@ impl Inner {
             if let Some(upper) = at.upper() {
                 break upper;
             }
-            let (parent, name) = at.place().ok_or(Error::NotFound)?;
+            let Some((parent, name)) = at.place() else { return self.orphan(&at) };
             missing.push((at, name));
             at = parent;
         };
@@ -48,11 +48,7 @@ impl Inner {
     }
 
     fn make_upper(&self, node: &DirNode, name: &[u8], parent: &dyn Dir) -> Result<Arc<dyn Dir>> {
-        let times = times_of(&node.lowers().first().ok_or(Error::Io)?.dir.metadata()?);
-        let temporary = self.upper.temporary()?;
-        temporary.work.create_dir(temporary.path()?)?;
-        let upper = self.sparing(|| temporary.work.open(temporary.path()?, DIRECTORY)?.dir())?;
-        upper.set_own_times(times)?;
+        let (temporary, upper) = self.copy_dir(node)?;
         let key = Key::new(UPPER, &upper.metadata()?);
         make_room(parent, name)?;
         let _commit = write(&self.topology);
@@ -60,6 +56,22 @@ impl Inner {
         self.ids.adopt(key, node.identity);
         node.set_upper(upper.clone());
         Ok(upper)
+    }
+
+    /// The upper directory of `node`, whose name is gone: one without a name, where there is none.
+    fn orphan(&self, node: &DirNode) -> Result<Arc<dyn Dir>> {
+        let (_, upper) = self.copy_dir(node)?;
+        node.set_upper(upper.clone());
+        Ok(upper)
+    }
+
+    fn copy_dir(&self, node: &DirNode) -> Result<(Temporary, Arc<dyn Dir>)> {
+        let lower = node.lowers().first().ok_or(Error::Io)?.dir.metadata()?;
+        let temporary = self.upper.temporary()?;
+        temporary.work.create_dir(temporary.path()?)?;
+        let upper = self.sparing(|| temporary.work.open(temporary.path()?, DIRECTORY)?.dir())?;
+        upper.set_own_times(times_of(&lower))?;
+        Ok((temporary, upper))
     }
 
     /// Sees to it that `leaf` has its name in the upper.

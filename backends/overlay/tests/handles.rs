@@ -91,6 +91,9 @@ fn a_handle_on_a_removed_lower_directory() {
     scene.mkdir("dir").unwrap();
     assert_eq!(dir.open(path("x"), OpenOptions::write()).err(), Some(Error::NotFound));
     assert_eq!((names(&*dir), dir.metadata().unwrap().links), (vec![], 0));
+    dir.set_own_times(SetTimes { accessed: SetTime::At(1), modified: SetTime::At(2) }).unwrap();
+    assert_eq!((dir.metadata().unwrap().modified, dir.metadata().unwrap().links), (2, 0));
+    assert!(scene.stat("dir").unwrap().modified > LONG_AGO);
 }
 
 #[test]

@@ -32,6 +32,7 @@ enum Op {
     Append(usize, u8),
     SetLen(usize, u64),
     Age(usize),
+    AgeDir(usize),
     Stat(usize),
     MakeDir(usize, String),
     RemoveDir(usize, String),
@@ -102,6 +103,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (slot(), any::<u8>()).prop_map(|(slot, byte)| Op::Append(slot, byte)),
         1 => (slot(), 0..9_u64).prop_map(|(slot, len)| Op::SetLen(slot, len)),
         1 => slot().prop_map(Op::Age),
+        1 => at().prop_map(Op::AgeDir),
         1 => slot().prop_map(Op::Stat),
         4 => (at(), any_path()).prop_map(|(at, path)| Op::MakeDir(at, path)),
         5 => (at(), any_path()).prop_map(|(at, path)| Op::RemoveDir(at, path)),
@@ -167,6 +169,11 @@ impl Side {
             Op::Append(slot, byte) => _ = self.file(slot)?.append(&[std::io::IoSlice::new(&[byte])])?,
             Op::SetLen(slot, len) => self.file(slot)?.set_len(len)?,
             Op::Age(slot) => self.file(slot)?.set_times(old())?,
+            Op::AgeDir(at) => {
+                self.at(at).set_own_times(old())?;
+                let it = self.at(at).metadata()?;
+                return Ok(Answer::Metadata(it.kind, u64::from(it.modified == LONG_AGO), 0));
+            }
             Op::Stat(slot) => {
                 let it = self.file(slot)?.metadata()?;
                 return Ok(Answer::Metadata(it.kind, it.size, it.links));

@@ -85,6 +85,7 @@ fn comparable(op: &Op) -> Option<Op> {
     Some(match op.clone() {
         Op::OpenDir { .. } => return None,
         Op::Open { path, options, slot, .. } => Op::Open { at: 0, path, options, slot },
+        Op::AgeDir(_) => Op::AgeDir(0),
         Op::MakeDir(_, path) => Op::MakeDir(0, path),
         Op::RemoveDir(_, path) => Op::RemoveDir(0, path),
         Op::Unlink(_, path) => Op::Unlink(0, path),
