@@ -65,6 +65,11 @@ impl Place {
         Place { relative: self.relative, names: names.to_vec() }
     }
 
+    /// This place, its folder, and so on to the top.
+    fn and_above(&self) -> impl Iterator<Item = Place> {
+        std::iter::successors(Some(self.clone()), |place| (!place.names.is_empty()).then(|| place.parent()))
+    }
+
     /// The way from `outer`, which holds it or is the same.
     fn below(&self, outer: &Place) -> Vec<u8> {
         match &self.names[outer.names.len()..] {
@@ -170,10 +175,9 @@ impl Layout {
         Ok(())
     }
 
-    /// What is at `place` before anything is put over it.
+    /// What is at `place` before anything is put over it: a mount there, or the part of the nearest one around it.
     fn lower(&self, place: &Place) -> Result<Arc<dyn FileSystem>, LayoutError> {
-        let around = self.mounts.iter().rev().find(|(at, _)| *at == place || at.holds(place));
-        match around {
+        match place.and_above().find_map(|at| self.mounts.get_key_value(&at)) {
             Some((at, Mounted::Tree(files))) if at == place => Ok(files.clone()),
             Some((at, Mounted::Tree(files))) => {
                 subtree(files, &place.below(at)).map_err(|error| LayoutError::new(place, error))
@@ -201,7 +205,8 @@ impl Layout {
     /// The directory at `top` with everything mounted in it.
     fn preopen(&self, top: &Place) -> Result<Preopen, LayoutError> {
         let mut tree = Mounts::builder();
-        for (place, mounted) in self.mounts.iter().filter(|(place, _)| *place == top || top.holds(place)) {
+        let inside = self.mounts.range(top..).take_while(|(place, _)| *place == top || top.holds(place));
+        for (place, mounted) in inside {
             let mount = || {
                 let at = place.below(top);
                 match mounted {

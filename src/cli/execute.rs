@@ -58,7 +58,7 @@ impl Ready {
     pub(super) fn new(program: Program) -> Result<Ready, Failure> {
         let Program { place, module, argv0, args, env, layout } = program;
         let engine = Engine::default();
-        let module = Module::new(&engine, &module).map_err(|error| Failure::new("cannot load", &place, error))?;
+        let module = Module::new(&engine, &module).map_err(|error| failure(error, "cannot load", &place))?;
         let mut ctx = WasiCtx::builder().inherit_stdio().arg(argv0.into_vec());
         ctx = ctx.args(args.into_iter().map(OsString::into_vec));
         for (name, value) in env {
@@ -118,10 +118,17 @@ impl Ready {
         match ended {
             Ok(()) => Ok(0),
             Err(Error::Exit(status)) => Ok(status),
-            Err(Error::Trap(trap)) => Err(Failure::trap(&trap, &self.place, trap.display_backtrace())),
-            Err(Error::Limit(limit)) => Err(Failure::limit(limit, &self.place)),
-            Err(error @ Error::Link(_)) => Err(Failure::new("cannot link", &self.place, error)),
-            Err(error) => Err(Failure::new("cannot run", &self.place, error)),
+            Err(error @ Error::Link(_)) => Err(failure(error, "cannot link", &self.place)),
+            Err(error) => Err(failure(error, "cannot run", &self.place)),
         }
+    }
+}
+
+/// Tells traps and limits, which have a status of their own, from `what` else there is.
+fn failure(error: Error, what: &str, place: &str) -> Failure {
+    match error {
+        Error::Trap(trap) => Failure::trap(&trap, place, trap.display_backtrace()),
+        Error::Limit(limit) => Failure::limit(limit, place),
+        _ => Failure::new(what, place, error),
     }
 }

@@ -90,6 +90,8 @@ fn a_manifest_that_is_no_text() {
     let folder = bundle(HEAD);
     write(folder.path(), "kitbag.toml", b"\xff");
     kitbag!["run", folder.path()].fails(1, &["kitbag.toml"]);
+    write(folder.path(), "kitbag.toml", "#".repeat((1 << 20) + 1));
+    kitbag!["run", folder.path()].fails(1, &["kitbag.toml", "too large"]);
     std::fs::remove_file(folder.path().join("kitbag.toml")).unwrap();
     std::fs::create_dir(folder.path().join("kitbag.toml")).unwrap();
     kitbag!["run", folder.path()].fails(1, &["kitbag.toml"]);

@@ -57,13 +57,21 @@ fn a_trap_in_a_start_function() {
     traps(kitbag!["run", path], "unreachable", &["boom"]);
 }
 
+#[test]
+fn limits() {
+    let folder = scratch();
+    let path = write(folder.path(), "table.wat", "(module (table 4000000000 funcref) (func (export \"_start\")))");
+    kitbag!["run", path].fails(137, &["limit reached", "table.wat", "table"]);
+}
+
 /// A reader that goes away ends the command as it ends any other tool, and with no word about it.
 #[cfg(unix)]
 #[test]
 fn a_closed_standard_output() {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
-    for words in [&["--help"][..], &["run", "--help"]] {
+    let hello = guest("hello.wat");
+    for words in [&["--help"][..], &["run", "--help"], &["run", hello.to_str().unwrap()]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let run = Command::new(env!("CARGO_BIN_EXE_kitbag"))
