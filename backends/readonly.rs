@@ -19,9 +19,11 @@
 //! ```
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
+use crate::resolve::LINKS_MAX;
 use crate::{Bytes, Create, Dir, Error, File, FileSystem, Follow, Listing, Metadata, Node, OpenOptions, Path, Result};
 
 /// What `F` holds, for reading.
@@ -56,9 +58,11 @@ pub fn file(inner: Arc<dyn File>) -> Arc<dyn File> {
 /// if the options neither write nor truncate, nothing is made, and everything is refused with the error that Linux has for it.
 pub(crate) fn open_without_change(dir: &dyn Dir, path: &Path, options: OpenOptions) -> Result<Node> {
     options.validate()?;
+    let place =
+        if options.creates() { place(dir, path, options.follow_last())? } else { Cow::Borrowed(path.as_bytes()) };
+    let path = Path::new(&place)?;
     let kind = match dir.stat(path, options.follow_last()) {
-        _ if options.creates() && makes_directory(dir, path)? => return Err(Error::IsDirectory),
-        Err(Error::NotFound) if options.creates() => return parent(dir, path).and(Err(Error::ReadOnly)),
+        Err(Error::NotFound) if options.creates() && path.split_last().is_some() => return Err(Error::ReadOnly),
         other => other?.kind,
     };
     options.admit(kind)?;
@@ -68,16 +72,24 @@ pub(crate) fn open_without_change(dir: &dyn Dir, path: &Path, options: OpenOptio
     dir.open(path, OpenOptions { create: Create::No, ..options })
 }
 
-/// Whether a slash follows the last name, if its parent is there.
-fn makes_directory(dir: &dyn Dir, path: &Path) -> Result<bool> {
-    let slash = path.as_bytes().ends_with(b"/") && path.split_last().is_some();
-    if slash { parent(dir, path).map(|()| true) } else { Ok(false) }
-}
-
-/// Checks that what is to hold the last name is there.
-fn parent(dir: &dyn Dir, path: &Path) -> Result<()> {
-    let parent = path.split_last().map_or(path, |(parent, _)| parent);
-    dir.open(parent, OpenOptions::directory()).map(|_| ())
+/// Where a file would be made for `path`: links in the last place are followed, to nothing too. What is to hold it is there.
+fn place<'p>(dir: &dyn Dir, path: &'p Path, follow: Follow) -> Result<Cow<'p, [u8]>> {
+    let mut bytes = Cow::Borrowed(path.as_bytes());
+    for _ in 0..=LINKS_MAX {
+        let path = Path::new(&bytes)?;
+        let Some((parent, _)) = path.split_last() else { return Ok(bytes) };
+        dir.open(parent, OpenOptions::directory())?;
+        if path.as_bytes().ends_with(b"/") {
+            return Err(Error::IsDirectory);
+        }
+        let target = match dir.read_link(path) {
+            Ok(target) if target.starts_with(b"/") && follow == Follow::Yes => return Err(Error::NotPermitted),
+            Ok(target) if follow == Follow::Yes => target,
+            _ => return Ok(bytes),
+        };
+        bytes = Cow::Owned([parent.as_bytes(), b"/", &*target].concat());
+    }
+    Err(Error::Loop)
 }
 
 struct ReadOnlyDir(Arc<dyn Dir>);

@@ -283,22 +283,50 @@ fn nested_memory() -> Mounts {
     mounts.mount(path("c"), at("b")).unwrap().mount(path("c/b"), at(".")).unwrap().build()
 }
 
-/// The oracle needs the right to mount; where there is none, this is said and nothing compared.
-#[test]
-fn mounts_answer_as_the_kernels() {
+/// Random operations for a check that needs the right to mount, and says whether it had it; if not, this is said.
+fn with_mounts(check: impl Fn(&std::path::Path, &[Op]) -> Result<bool, TestCaseError>) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100);
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
     let runner = proptest::test_runner::TestRunner::new(config).run(&prop::collection::vec(op(), 1..100), |ops| {
-        let folder = tempfile::tempdir().unwrap();
-        match nested(folder.path()) {
-            Ok(tmpfs) => compare(&nested_memory(), &Disk::read_write(&tmpfs[2].0).unwrap(), &ops),
-            Err(error) => {
-                eprintln!("SKIPPED: no comparison with the kernel's mounts: mounting a tmpfs (as root only): {error}");
-                Ok(())
-            }
+        if !check(tempfile::tempdir().unwrap().path(), &ops)? {
+            eprintln!("SKIPPED: no comparison with the kernel's mounts, for which one has to be root");
         }
+        Ok(())
     });
     runner.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn mounts_answer_as_the_kernels() {
+    with_mounts(|folder, ops| match nested(folder) {
+        Ok(tmpfs) => compare(&nested_memory(), &Disk::read_write(&tmpfs[2].0).unwrap(), ops).map(|()| true),
+        Err(_) => Ok(false),
+    });
+}
+
+/// What only looks, or opens in any way.
+fn looks(op: &Op) -> bool {
+    matches!(op, Op::Open { .. } | Op::Stat { .. } | Op::List { .. } | Op::ReadLink { .. } | Op::Read { .. })
+}
+
+/// The same tree twice: on a tmpfs that is then made read-only, and in memory.
+fn check_read_only(tmpfs: &Tmpfs, ops: &[Op]) -> Result<(), TestCaseError> {
+    let (memory, disk) = (Memory::new(), Disk::read_write(&tmpfs.0).unwrap());
+    compare(&memory, &disk, ops)?;
+    let frozen = rustix::mount::MountFlags::RDONLY;
+    rustix::mount::mount_remount(&tmpfs.0, frozen, "").unwrap();
+    let looks: Vec<_> = ops.iter().filter(|op| looks(op)).cloned().collect();
+    compare(&crate::readonly::ReadOnly::new(memory), &disk, &looks)?;
+    compare(&Disk::read_only(&tmpfs.0).unwrap(), &disk, &looks)
+}
+
+/// As [`mounts_answer_as_the_kernels`], with a file system that is made read-only.
+#[test]
+fn read_only_answers_as_the_kernels() {
+    with_mounts(|folder, ops| match Tmpfs::new(folder.join("root")) {
+        Ok(tmpfs) => check_read_only(&tmpfs, ops).map(|()| true),
+        Err(_) => Ok(false),
+    });
 }
 
 proptest! {

@@ -53,11 +53,19 @@ impl DiskDir {
         self.writable().and(own.writable()).map(|()| own)
     }
 
+    /// What was opened; asks the kernel only if neither the options nor the path tell files from directories.
     fn node(&self, fd: OwnedFd, options: OpenOptions, path: &Path) -> Result<Node> {
-        if options.directory || is_directory(&fd, options, path)? {
-            return Ok(Node::Dir(Arc::new(DiskDir::new(fd, self.manner))));
+        let file = |fd, size| Ok(Node::File(Arc::new(DiskFile::new(fd, options.access, self.manner, size))));
+        if options.access.write || options.creates() {
+            return file(fd, None);
         }
-        Ok(Node::File(Arc::new(DiskFile::new(fd, options.access, self.manner))))
+        if !options.directory && !path.wants_directory() {
+            let stat = metadata(&fstat(&fd).map_err(failed)?);
+            if stat.kind != FileType::Directory {
+                return file(fd, Some(stat.size).filter(|_| stat.kind == FileType::File));
+            }
+        }
+        Ok(Node::Dir(Arc::new(DiskDir::new(fd, self.manner))))
     }
 
     fn stat_raw(&self, path: &Path, follow: Follow) -> Result<Stat> {
@@ -69,14 +77,6 @@ impl DiskDir {
         }
         fstat(self.object(path, follow)?).map_err(failed)
     }
-}
-
-/// Whether what was opened is a directory; asks the kernel only if neither the options nor the path tell.
-fn is_directory(fd: &OwnedFd, options: OpenOptions, path: &Path) -> Result<bool> {
-    if options.access.write || options.creates() {
-        return Ok(false);
-    }
-    Ok(path.wants_directory() || kind(fstat(fd).map_err(failed)?.st_mode) == FileType::Directory)
 }
 
 impl Dir for DiskDir {

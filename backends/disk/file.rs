@@ -34,6 +34,8 @@ pub(super) struct DiskFile {
     fd: OwnedFd,
     access: Access,
     manner: Manner,
+    /// The size of a regular file when it was opened, if that was asked then.
+    opened_size: Option<u64>,
     /// Held while appending, since where that ended is told by the descriptor's one position.
     appending: Mutex<()>,
 }
@@ -57,8 +59,8 @@ fn in_range(offset: u64, length: u64) -> Result<()> {
 }
 
 impl DiskFile {
-    pub(super) fn new(fd: OwnedFd, access: Access, manner: Manner) -> DiskFile {
-        DiskFile { fd, access, manner, appending: Mutex::new(()) }
+    pub(super) fn new(fd: OwnedFd, access: Access, manner: Manner, opened_size: Option<u64>) -> DiskFile {
+        DiskFile { fd, access, manner, opened_size, appending: Mutex::new(()) }
     }
 
     fn readable(&self) -> Result<&OwnedFd> {
@@ -73,8 +75,8 @@ impl DiskFile {
         }
     }
 
-    /// Copies from the start to the end, wherever that is by then: the size is only a hint (of files in `/proc` it is 0).
-    /// The room for one byte more lets the end show itself in the same call.
+    /// Copies from the start to the end, wherever that is by then: `size` is only a hint (of files in `/proc` it is 0, and the
+    /// file may have changed since). The room for one byte more lets the end show itself in the same call.
     fn copy(&self, size: u64) -> Result<Bytes> {
         let mut bytes = Vec::new();
         let mut room = usize::try_from(size).map_err(|_| Error::TooLarge)? + 1;
@@ -162,6 +164,9 @@ impl File for DiskFile {
 
     fn read_all(&self) -> Result<Bytes> {
         self.readable()?;
+        if let Some(size) = self.opened_size.filter(|&size| !self.manner.map && size <= READ_ALL_MAX) {
+            return self.copy(size);
+        }
         let Metadata { kind, size, .. } = self.metadata()?;
         match kind {
             FileType::File if self.manner.map && size >= MAP_MIN => self.map(),

@@ -192,3 +192,15 @@ fn no_folder() {
     assert_eq!(Disk::read_only("/nothing/here").map(|_| ()), Err(Error::NotFound));
     assert_eq!(Disk::read_only("/proc/self/status").map(|_| ()), Err(Error::NotDirectory));
 }
+
+#[test]
+fn a_file_that_changed_since_it_was_opened_is_read_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "contents").unwrap();
+    let root = Disk::read_only(folder.path()).unwrap().root().unwrap();
+    let file = root.open(path("file"), OpenOptions::read()).unwrap().file().unwrap();
+    for contents in ["contents", "con", "", "grown to something longer", &"far beyond one page ".repeat(1000)] {
+        std::fs::write(folder.path().join("file"), contents).unwrap();
+        assert_eq!(file.read_all().unwrap(), contents);
+    }
+}
