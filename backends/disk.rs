@@ -24,11 +24,14 @@
 //! no confined call (stat of a longer path, mkdir, unlink, rename, link, times) open the parent that way
 //! and then act on one name in it, which is not followed. A path of one name needs no parent: one system call.
 //! Where `openat2` is missing (before Linux 5.6, or behind a filter), the walk is done name by name with `O_NOFOLLOW`
-//! over descriptors that are held ([`steps`]), which is as safe and slower.
+//! over descriptors that are held, which is as safe and slower. Setting times takes Linux 5.8.
 //!
 //! Opening costs one system call where the options or a trailing slash tell files from directories, and
 //! an `fstat` more where only the object can: a plain open for reading. A FIFO does not hang the host, since everything
 //! is opened with `O_NONBLOCK`, which regular files ignore; streams answer [`Error::WouldBlock`](crate::Error::WouldBlock).
+//!
+//! Listings and inodes are the kernel's: where the host has mounted something beneath, the listing shows the inode of the
+//! directory that is covered.
 //!
 //! # Read-only
 //!

@@ -82,7 +82,7 @@ impl Memory {
         self.create_dirs(parent)?;
         let options = OpenOptions { create: Create::New, ..OpenOptions::write() };
         match self.root.open_own(path, options)? {
-            dir::Opened::File(file) => file.replace(contents),
+            dir::Opened::File(file) => file.replace(contents).or_else(|error| self.root.unlink(path).and(Err(error))),
             dir::Opened::Dir(_) => Err(Error::Exists),
         }
     }

@@ -77,12 +77,10 @@ fn write_all(content: &mut Content, buffers: &[IoSlice<'_>], offset: u64) -> Res
     let mut done = 0;
     for buffer in buffers {
         match content.write(buffer, offset.saturating_add(done as u64)) {
+            Ok(count) if count < buffer.len() => return Ok(done + count),
             Ok(count) => done += count,
             Err(error) if done == 0 => return Err(error),
             Err(_) => break,
-        }
-        if content.size() < offset.saturating_add(done as u64) {
-            break;
         }
     }
     Ok(done)

@@ -51,6 +51,27 @@ fn a_write_over_the_quota_is_short_and_then_refused() {
 }
 
 #[test]
+fn a_vectored_write_stops_where_the_quota_ends() {
+    let files = Memory::with_limits(Limits { bytes: 65_546, inodes: 2 });
+    let file = files.root().unwrap().open(path("a"), OpenOptions::write()).unwrap().file().unwrap();
+    file.set_len(200_000).unwrap();
+    let (first, second) = ([1; 70_000], [2; 10]);
+    let parts = [std::io::IoSlice::new(&first), std::io::IoSlice::new(&second)];
+    assert_eq!(file.write_vectored_at(&parts, 0), Ok(65_536));
+    let mut after = [9; 10];
+    assert_eq!(file.read_at(&mut after, 65_536), Ok(10));
+    assert_eq!(after, [0; 10]);
+}
+
+#[test]
+fn what_does_not_fit_is_not_inserted() {
+    let files = Memory::with_limits(Limits { bytes: 10, inodes: 2 });
+    assert_eq!(files.insert(path("a"), Bytes::from_static(b"more than ten bytes")), Err(Error::NoSpace));
+    assert_eq!(files.used(), Used { bytes: 0, inodes: 0 });
+    assert_eq!(files.insert(path("a"), Bytes::from_static(b"ten bytes.")), Ok(()));
+}
+
+#[test]
 fn shared_bytes_are_shared_until_the_next_write() {
     let files = Memory::new();
     let asset = Bytes::from_static(b"an asset of the binary");
