@@ -1,6 +1,6 @@
 //! The same random operations on the kernel's file system and on ours, which have to answer alike, with values and with errors.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -27,6 +27,8 @@ enum Op {
     Rename { at: usize, path: String, to: usize, new: String },
     SetTimes { at: usize, path: String, follow: Follow, time: i128 },
     Write { on: usize, offset: u64, length: usize, byte: u8 },
+    WriteParts { on: usize, offset: u64, lengths: [usize; 3] },
+    ReadParts { on: usize, offset: u64, lengths: [usize; 3] },
     Append { on: usize, length: usize, byte: u8 },
     Read { on: usize, offset: u64, length: usize },
     ReadAll { on: usize },
@@ -102,6 +104,7 @@ impl Side {
         match op {
             Op::Open { at, path: name, options } => self.open(*at, path(name), *options),
             Op::Write { .. } | Op::Append { .. } | Op::Read { .. } | Op::ReadAll { .. } => self.transfer(op),
+            Op::WriteParts { .. } | Op::ReadParts { .. } => self.transfer_parts(op),
             Op::SetLen { .. } | Op::Allocate { .. } | Op::FileMetadata { .. } => self.resize(op),
             Op::Stat { .. } | Op::List { .. } | Op::ReadLink { .. } => self.look(op),
             _ => self.change(op).map(|()| Answer::Nothing),
@@ -156,6 +159,23 @@ impl Side {
                 Ok(Answer::Bytes(bytes))
             }
             Op::ReadAll { on } => self.file(*on)?.read_all().map(|bytes| Answer::Bytes(bytes.to_vec())),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn transfer_parts(&self, op: &Op) -> Result<Answer> {
+        match op {
+            Op::WriteParts { on, offset, lengths } => {
+                let bytes = lengths.map(|length| vec![length as u8; length]);
+                let parts = [0, 1, 2].map(|part| IoSlice::new(&bytes[part]));
+                self.file(*on)?.write_vectored_at(&parts, *offset).map(|count| Answer::Count(count, 0))
+            }
+            Op::ReadParts { on, offset, lengths } => {
+                let mut bytes = lengths.map(|length| vec![0xAA; length]);
+                let mut parts = bytes.each_mut().map(|part| IoSliceMut::new(part));
+                self.file(*on)?.read_vectored_at(&mut parts, *offset)?;
+                Ok(Answer::Bytes(bytes.concat()))
+            }
             other => unreachable!("{other:?}"),
         }
     }
@@ -218,6 +238,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (at(), follow(), SET).prop_map(|((at, path), follow, time)| Op::SetTimes { at, path, follow, time }),
         3 => (number(), offset(), length(), any::<u8>())
             .prop_map(|(on, offset, length, byte)| Op::Write { on, offset, length, byte }),
+        1 => (number(), offset(), [length(), length(), length()])
+            .prop_map(|(on, offset, lengths)| Op::WriteParts { on, offset, lengths }),
+        1 => (number(), offset(), [length(), length(), length()])
+            .prop_map(|(on, offset, lengths)| Op::ReadParts { on, offset, lengths }),
         1 => (number(), length(), any::<u8>()).prop_map(|(on, length, byte)| Op::Append { on, length, byte }),
         2 => (number(), offset(), length()).prop_map(|(on, offset, length)| Op::Read { on, offset, length }),
         1 => number().prop_map(|on| Op::ReadAll { on }),
