@@ -19,6 +19,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// A buffer that grows without moving up to about this size: untouched memory costs nothing.
+    pub(crate) fn with_capacity(bytes: usize) -> Buffer {
+        Buffer { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// Makes room for one operator's code.
     #[inline]
     pub(crate) fn reserve(&mut self) {

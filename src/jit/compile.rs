@@ -11,6 +11,9 @@ use wasmparser::FuncValidatorAllocations;
 /// Functions that a thread takes at once.
 const BATCH: usize = 64;
 
+/// Machine code is rarely more than this many times as long as what it comes from.
+const EXPANSION: usize = 4;
+
 /// Code of one function, at most: jumps within it reach this far with room to spare.
 const FUNCTION_CODE_MAX: u32 = 1 << 30;
 
@@ -65,7 +68,8 @@ struct Part {
 }
 
 fn worker(env: &Env, features: Features, functions: Vec<Function<'_>>) -> Result<Part, CompileError> {
-    let mut walk = Walk::new(env, Assembler::new(features));
+    let bytes: usize = functions.iter().map(|(_, body)| body.as_bytes().len()).sum();
+    let mut walk = Walk::new(env, Assembler::new(features, bytes * EXPANSION));
     let mut stats = Stats::default();
     let mut allocations = FuncValidatorAllocations::default();
     let mut codes = Vec::with_capacity(functions.len());
@@ -118,7 +122,7 @@ fn link(env: &Env, features: Features, parts: Vec<Part>) -> Result<Code, Compile
 
 /// The stubs of the types that escaping functions have.
 fn stubs(env: &Env, features: Features, code: &mut Code) {
-    let mut m = Assembler::new(features);
+    let mut m = Assembler::new(features, 0);
     code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
     let base = code.text.len() as u32;
     code.trap_exit = base;
@@ -145,7 +149,7 @@ fn stubs(env: &Env, features: Features, code: &mut Code) {
 /// (a [`HostArrayCall`](super::HostArrayCall)): position-independent code that gathers them and spreads the results.
 #[must_use]
 pub fn host_stub(signature: &Signature) -> Vec<u8> {
-    let mut m = Assembler::new(Features::detect());
+    let mut m = Assembler::new(Features::detect(), 0);
     machine::host_stub(&mut m, signature);
     m.buf.into_bytes()
 }

@@ -76,6 +76,8 @@ pub(crate) struct FramePlan {
     pub(crate) saved: RegSet,
     /// Bytes for outgoing arguments, homes and slots.
     pub(crate) body: u32,
+    /// Whether it calls nothing.
+    pub(crate) leaf: bool,
     /// Whether the stack limit is compared with.
     pub(crate) check_stack: bool,
 }
@@ -155,6 +157,8 @@ pub(crate) trait Masm: Machine {
 
     // Flags.
     fn compare(&mut self, width: Width, lhs: Src, rhs: Src);
+    /// For [`Cond::Eq`] and [`Cond::Ne`] with zero.
+    fn compare_zero(&mut self, width: Width, src: Src);
     fn test(&mut self, width: Width, lhs: Reg, rhs: Src);
     /// Sets the flags so that `cond` can be asked.
     fn compare_floats(&mut self, width: Width, cond: Cond, lhs: Reg, rhs: Reg);

@@ -2,7 +2,7 @@
 //!
 //! | part | operators |
 //! |---|---|
-//! | [`visit`] | the table of all of them |
+//! | [`visit`], [`decode`] | the table of all of them, and their immediates |
 //! | [`arith`] | numeric, comparisons, `select` |
 //! | [`control`] | blocks and branches |
 //! | [`calls`] | calls, and what the runtime does |
@@ -11,6 +11,7 @@
 mod arith;
 mod calls;
 mod control;
+mod decode;
 mod memory;
 mod visit;
 
@@ -24,7 +25,7 @@ use super::reg::Reg;
 use super::scan::Stats;
 use super::state::{Loc, Operand, State};
 use control::Frame;
-use wasmparser::{BinaryReaderError, FunctionBody};
+use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody};
 
 /// Functions smaller than this that call nothing do without a stack check: the limit leaves room for them.
 const SMALL_FRAME: u32 = 256;
@@ -87,15 +88,23 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.results = &signature.results;
         self.declare(&signature.params, body)?;
         self.enter(&signature.params, stats);
-        let mut reader = body.get_binary_reader_for_operators()?;
         self.code = body.as_bytes();
+        let mut reader = body.get_binary_reader_for_operators()?;
         let start = body.range().start;
+        let mut next = (reader.original_position() - start) as usize;
         self.frames.push(Frame::function(self.results));
         self.reachable = true;
         while !self.frames.is_empty() {
-            self.at = (reader.original_position() - start) as usize;
+            self.at = next;
             self.state.m.reserve();
-            reader.visit_operator(self)?;
+            next = match self.common() {
+                Some(next) => next,
+                None => {
+                    reader = BinaryReader::new_features(&self.code[next..], start + next as u64, reader.features());
+                    reader.visit_operator(self)?;
+                    (reader.original_position() - start) as usize
+                }
+            };
             #[cfg(debug_assertions)]
             if self.reachable {
                 self.state.check();
@@ -130,6 +139,7 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.plan = FramePlan::default();
         let slots = self.pins.choose::<M>(&mut self.state.locals, stats, &self.arrivals, &mut self.plan);
         self.plan.body = slots + 8 * stats.height;
+        self.plan.leaf = stats.calls == 0;
         self.plan.check_stack = stats.calls > 0 || self.plan.body > SMALL_FRAME;
         self.state.begin(self.pins.pinned, slots);
         self.state.m.reserve();

@@ -142,7 +142,10 @@ impl<M: Masm> Walk<'_, M> {
         if !matches!((lhs.src, rhs.src), (Src::Slot(_), Src::Imm(0..=0x7fff_ffff))) {
             self.state.in_reg(&mut lhs);
         }
-        self.state.m.compare(width, lhs.src, rhs.src);
+        match (cond, rhs.src) {
+            (Cond::Eq | Cond::Ne, Src::Imm(0)) => self.state.m.compare_zero(width, lhs.src),
+            (_, rhs) => self.state.m.compare(width, lhs.src, rhs),
+        }
         self.state.release(lhs);
         self.state.release(rhs);
         self.push_cond(cond);
@@ -234,7 +237,7 @@ impl<M: Masm> Walk<'_, M> {
         if !matches!(operand.src, Src::Slot(_)) {
             self.state.in_reg(&mut operand);
         }
-        self.state.m.compare(Width::W32, operand.src, Src::Imm(0));
+        self.state.m.compare_zero(Width::W32, operand.src);
         self.state.release(operand);
         Cond::Ne
     }

@@ -129,6 +129,11 @@ impl Assembler {
         whole - 8 - Self::pushes(plan)
     }
 
+    /// The System V ABI leaves 128 bytes below the stack pointer to the running function, which is enough for most leaves.
+    fn in_red_zone(plan: &FramePlan) -> bool {
+        plan.leaf && Self::body(plan) <= 128
+    }
+
     fn check_stack(&mut self, plan: &FramePlan) {
         let limit = field(offset_of!(Context, stack_limit) as u32);
         let size = Self::frame_size(plan);
@@ -183,7 +188,8 @@ impl Masm for Assembler {
         for reg in plan.saved {
             asm!(self; push Rq(reg.number()));
         }
-        match Self::body(plan) as i32 {
+        self.red_zone = if Self::in_red_zone(plan) { Self::body(plan) as i32 } else { 0 };
+        match Self::body(plan) as i32 - self.red_zone {
             0 => {}
             body @ 1..=127 => asm!(self; sub rsp, BYTE body as i8),
             body => asm!(self; sub rsp, body),
@@ -191,7 +197,7 @@ impl Masm for Assembler {
     }
 
     fn epilogue(&mut self, plan: &FramePlan) {
-        match Self::body(plan) as i32 {
+        match Self::body(plan) as i32 - self.red_zone {
             0 => {}
             body @ 1..=127 => asm!(self; add rsp, BYTE body as i8),
             body => asm!(self; add rsp, body),
@@ -204,11 +210,11 @@ impl Masm for Assembler {
     }
 
     fn frame_size(plan: &FramePlan) -> u32 {
-        Self::pushes(plan) + Self::body(plan)
+        Self::pushes(plan) + if Self::in_red_zone(plan) { 0 } else { Self::body(plan) }
     }
 
     fn incoming(plan: &FramePlan, index: u32) -> u32 {
-        Self::frame_size(plan) + 8 + 8 * index
+        Self::pushes(plan) + Self::body(plan) + 8 + 8 * index
     }
 
     fn zero_slots(&mut self, from: u32, count: u32) {
@@ -281,6 +287,7 @@ impl Masm for Assembler {
             at = next;
         }
         *label = Label { bound: here + 1, chain: 0 };
+        self.zero_flag = None;
     }
 
     fn jump_table(&mut self, index: Reg, count: u32) {
@@ -315,6 +322,10 @@ impl Masm for Assembler {
 
     fn compare(&mut self, width: Width, lhs: Src, rhs: Src) {
         self.compare_impl(width, lhs, rhs);
+    }
+
+    fn compare_zero(&mut self, width: Width, src: Src) {
+        self.compare_zero_impl(width, src);
     }
 
     fn test(&mut self, width: Width, lhs: Reg, rhs: Src) {

@@ -1,6 +1,6 @@
 //! Integer arithmetic.
 
-use super::{Assembler, Parts, R11, RAX, RCX, RDX, asm, from_mem, parts, slot};
+use super::{Assembler, Parts, R11, RAX, RCX, RDX, asm, from_mem, parts};
 use crate::jit::abi::TrapCode;
 use crate::jit::masm::{Dst, Fixed, Label, Masm, Src};
 use crate::jit::ops::{Cond, IntOp, IntUnOp, Width};
@@ -23,8 +23,8 @@ macro_rules! two_operand {
         match ($width, $src) {
             (Width::W32, Src::Reg(src)) => asm!($self; $op Rd(d), Rd(src.number())),
             (Width::W64, Src::Reg(src)) => asm!($self; $op Rq(d), Rq(src.number())),
-            (Width::W32, Src::Slot(from)) => from_mem!($self, slot(from), $op Rd(d)),
-            (Width::W64, Src::Slot(from)) => from_mem!($self, slot(from), $op Rq(d)),
+            (Width::W32, Src::Slot(from)) => from_mem!($self, $self.slot(from), $op Rd(d)),
+            (Width::W64, Src::Slot(from)) => from_mem!($self, $self.slot(from), $op Rq(d)),
             (Width::W32, Src::Imm(bits)) => match i8::try_from(bits as i32) {
                 Ok(bits) => asm!($self; $op Rd(d), BYTE bits),
                 Err(_) => asm!($self; $op Rd(d), bits as i32),
@@ -89,10 +89,12 @@ impl Assembler {
             IntOp::Or => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
                 two_operand!(self, width, dst, rhs, or);
+                self.flags_tell(width, dst);
             }
             IntOp::Xor => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
                 two_operand!(self, width, dst, rhs, xor);
+                self.flags_tell(width, dst);
             }
             IntOp::Shl | IntOp::ShrS | IntOp::ShrU | IntOp::Rotl | IntOp::Rotr => self.shift(op, width, dst, lhs, rhs),
             IntOp::DivS | IntOp::DivU | IntOp::RemS | IntOp::RemU => match rhs {
@@ -102,6 +104,11 @@ impl Assembler {
                 rhs => self.divide(op, width, rhs),
             },
         }
+    }
+
+    /// Notes that the last instruction set the flags by its result.
+    fn flags_tell(&mut self, width: Width, dst: Reg) {
+        self.zero_flag = Some((dst, width, self.buf.position()));
     }
 
     /// A 64-bit constant that fits no instruction: one that a mask or a power of two handles stays.
@@ -140,6 +147,7 @@ impl Assembler {
             rhs => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
                 two_operand!(self, width, dst, rhs, add);
+                self.flags_tell(width, dst);
             }
         }
     }
@@ -165,6 +173,7 @@ impl Assembler {
             rhs => {
                 self.mov_impl(width.int(), Dst::Reg(dst), Src::Reg(lhs));
                 two_operand!(self, width, dst, rhs, sub);
+                self.flags_tell(width, dst);
             }
         }
     }
@@ -188,8 +197,8 @@ impl Assembler {
             rhs => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
                 match (width, rhs) {
-                    (Width::W32, Src::Slot(from)) => from_mem!(self, slot(from), imul Rd(d)),
-                    (Width::W64, Src::Slot(from)) => from_mem!(self, slot(from), imul Rq(d)),
+                    (Width::W32, Src::Slot(from)) => from_mem!(self, self.slot(from), imul Rd(d)),
+                    (Width::W64, Src::Slot(from)) => from_mem!(self, self.slot(from), imul Rq(d)),
                     (Width::W32, Src::Reg(rhs)) => asm!(self; imul Rd(d), Rd(rhs.number())),
                     (Width::W64, Src::Reg(rhs)) => asm!(self; imul Rq(d), Rq(rhs.number())),
                     (_, Src::Imm(_)) => unreachable!("constants have forms of their own"),
@@ -207,6 +216,7 @@ impl Assembler {
             rhs => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
                 two_operand!(self, width, dst, rhs, and);
+                self.flags_tell(width, dst);
             }
         }
     }
@@ -402,20 +412,23 @@ impl Assembler {
         self.select(width.int(), Cond::Ne, dst, Src::Reg(R11));
     }
 
-    /// Counts by clearing the lowest bit in a loop: processors without `popcnt` are rare, and correct is enough.
+    /// Counts by shifting bits out, one by one: processors without `popcnt` are rare, and correct is enough.
     fn popcnt_by_parts(&mut self, width: Width, dst: Reg, src: Reg) {
-        let (mut again, mut done) = (Label::default(), Label::default());
+        let (d, t) = (dst.number(), R11.number());
+        let mut again = Label::default();
         self.mov_impl(width.int(), Dst::Reg(R11), Src::Reg(src));
         self.imm(dst, 0);
         self.bind(&mut again);
-        self.compare(width, Src::Reg(R11), Src::Imm(0));
-        self.branch(Cond::Eq, &mut done);
-        // x & (x - 1) needs a copy: keep the count in the upper half's stead by pushing it aside.
-        let d = dst.number();
-        asm!(self; push Rq(d); lea Rq(d), [BYTE Rq(R11.number()) + -1]; and Rq(R11.number()), Rq(d); pop Rq(d));
-        two_operand!(self, width, dst, Src::Imm(1), add);
-        self.jump(&mut again);
-        self.bind(&mut done);
+        asm!(self; shr Rq(t), 1; adc Rd(d), 0; test Rq(t), Rq(t));
+        self.branch(Cond::Ne, &mut again);
+    }
+
+    /// Sets the flags for [`Cond::Eq`] and [`Cond::Ne`] with zero, unless the last instruction has.
+    pub(super) fn compare_zero_impl(&mut self, width: Width, src: Src) {
+        match src {
+            Src::Reg(reg) if self.zero_flag == Some((reg, width, self.buf.position())) => {}
+            src => self.compare_impl(width, src, Src::Imm(0)),
+        }
     }
 
     pub(super) fn compare_impl(&mut self, width: Width, lhs: Src, rhs: Src) {
@@ -440,8 +453,8 @@ impl Assembler {
             (width, Src::Imm(bits)) => self.compare_imm(width, l, bits as i32),
             (Width::W32, Src::Reg(rhs)) => asm!(self; cmp Rd(l), Rd(rhs.number())),
             (Width::W64, Src::Reg(rhs)) => asm!(self; cmp Rq(l), Rq(rhs.number())),
-            (Width::W32, Src::Slot(from)) => from_mem!(self, slot(from), cmp Rd(l)),
-            (Width::W64, Src::Slot(from)) => from_mem!(self, slot(from), cmp Rq(l)),
+            (Width::W32, Src::Slot(from)) => from_mem!(self, self.slot(from), cmp Rd(l)),
+            (Width::W64, Src::Slot(from)) => from_mem!(self, self.slot(from), cmp Rq(l)),
         }
     }
 
@@ -460,8 +473,8 @@ impl Assembler {
     fn compare_slot(&mut self, width: Width, place: u32, bits: i32) {
         use super::to_mem;
         match width {
-            Width::W32 => to_mem!(self, slot(place), cmp DWORD => bits),
-            Width::W64 => to_mem!(self, slot(place), cmp QWORD => bits),
+            Width::W32 => to_mem!(self, self.slot(place), cmp DWORD => bits),
+            Width::W64 => to_mem!(self, self.slot(place), cmp QWORD => bits),
         }
     }
 

@@ -93,20 +93,20 @@ impl Assembler {
     }
 
     pub(super) fn zero_slots_impl(&mut self, from: u32, count: u32) {
-        use super::{RAX, slot};
+        use super::RAX;
         use crate::jit::masm::{Label, Masm};
         use crate::jit::ops::Cond;
         asm!(self; xor Rd(R11.number()), Rd(R11.number()));
         if count <= 12 {
             for i in 0..count {
-                to_mem!(self, slot(from + 8 * i), mov => Rq(R11.number()));
+                to_mem!(self, self.slot(from + 8 * i), mov => Rq(R11.number()));
             }
             return;
         }
         let mut again = Label::default();
         self.imm(RAX, u64::from(count));
         self.bind(&mut again);
-        let base = from as i32 - 8;
+        let base = self.slot(from).offset - 8;
         asm!(self; mov [DWORD rsp + rax * 8 + base], Rq(R11.number()); sub eax, 1);
         self.branch(Cond::Ne, &mut again);
     }

@@ -12,6 +12,7 @@ use super::abi::TrapCode;
 use super::buffer::Buffer;
 use super::env::Kind;
 use super::masm::{Address, Label, Machine};
+use super::ops::Width;
 use super::reg::{Reg, RegSet};
 
 pub(crate) use stubs::{adapter, entry_stub, host_stub, trap_exit};
@@ -120,11 +121,28 @@ pub(crate) struct Assembler {
     pub(crate) relocations: Vec<Relocation>,
     cold: Vec<Cold>,
     features: Features,
+    /// How far below the stack pointer the present function's frame lies: a leaf's small frame stays in the red zone.
+    red_zone: i32,
+    /// The register whose being zero the flags tell, its width, and where in the code that is so.
+    zero_flag: Option<(Reg, Width, u32)>,
 }
 
 impl Assembler {
-    pub(crate) fn new(features: Features) -> Assembler {
-        Assembler { buf: Buffer::default(), relocations: Vec::new(), cold: Vec::new(), features }
+    /// For code of about `size` bytes.
+    pub(crate) fn new(features: Features, size: usize) -> Assembler {
+        Assembler {
+            buf: Buffer::with_capacity(size),
+            relocations: Vec::new(),
+            cold: Vec::new(),
+            features,
+            red_zone: 0,
+            zero_flag: None,
+        }
+    }
+
+    /// A place in the frame.
+    const fn slot(&self, offset: u32) -> Address {
+        Address { base: RSP, index: None, offset: offset as i32 - self.red_zone }
     }
 }
 
@@ -155,11 +173,6 @@ struct Parts {
 
 fn parts(address: Address) -> Parts {
     Parts { base: address.base.number(), index: address.index.map_or(4, Reg::number), offset: address.offset }
-}
-
-/// A place in the frame.
-const fn slot(offset: u32) -> Address {
-    Address::new(RSP, offset)
 }
 
 /// A place in the instance's record.

@@ -1,6 +1,6 @@
 //! Moves between registers, slots, constants and records.
 
-use super::{Assembler, Parts, R11, X15, asm, from_mem, parts, slot, to_mem};
+use super::{Assembler, Parts, R11, X15, asm, from_mem, parts, to_mem};
 use crate::jit::env::Kind;
 use crate::jit::masm::{Address, Dst, Src};
 use crate::jit::reg::Reg;
@@ -10,19 +10,19 @@ impl Assembler {
     pub(super) fn mov_impl(&mut self, kind: Kind, dst: Dst, src: Src) {
         match (dst, src) {
             (Dst::Reg(dst), Src::Reg(src)) => self.mov_reg(kind, dst, src),
-            (Dst::Reg(dst), Src::Slot(from)) => self.load_value(kind, dst, slot(from)),
+            (Dst::Reg(dst), Src::Slot(from)) => self.load_value(kind, dst, self.slot(from)),
             (Dst::Reg(dst), Src::Imm(bits)) if dst.is_vector() => self.vector_imm(kind, dst, bits),
             (Dst::Reg(dst), Src::Imm(bits)) => self.imm(dst, bits),
             (Dst::Slot(to), Src::Slot(from)) if to == from => {}
             (Dst::Slot(to), Src::Slot(from)) if kind == Kind::V128 => {
-                self.load_value(kind, Reg::vector(X15), slot(from));
-                self.store_value(kind, slot(to), Src::Reg(Reg::vector(X15)));
+                self.load_value(kind, Reg::vector(X15), self.slot(from));
+                self.store_value(kind, self.slot(to), Src::Reg(Reg::vector(X15)));
             }
             (Dst::Slot(to), Src::Slot(from)) => {
-                from_mem!(self, slot(from), mov Rq(R11.number()));
-                to_mem!(self, slot(to), mov => Rq(R11.number()));
+                from_mem!(self, self.slot(from), mov Rq(R11.number()));
+                to_mem!(self, self.slot(to), mov => Rq(R11.number()));
             }
-            (Dst::Slot(to), src) => self.store_value(kind, slot(to), src),
+            (Dst::Slot(to), src) => self.store_value(kind, self.slot(to), src),
         }
     }
 
@@ -82,7 +82,7 @@ impl Assembler {
             (_, Src::Reg(src)) => to_mem!(self, to, mov => Rq(src.number())),
             (_, Src::Imm(bits)) => self.store_imm(to, bits),
             (_, Src::Slot(from)) => {
-                from_mem!(self, slot(from), mov Rq(R11.number()));
+                from_mem!(self, self.slot(from), mov Rq(R11.number()));
                 to_mem!(self, to, mov => Rq(R11.number()));
             }
         }
