@@ -125,7 +125,7 @@ impl Manifest {
 }
 
 fn mount(table: toml::Spanned<MountTable>, text: &str) -> Result<Mount, ManifestError> {
-    let line = Some(line_of(text, table.span().start));
+    let start = table.span().start;
     let MountTable { guest, path, overlay, memory } = table.into_inner();
     let source = match (path, overlay, memory) {
         (Some(path), overlay, false) => Source::Bundle { path, overlay },
@@ -133,7 +133,7 @@ fn mount(table: toml::Spanned<MountTable>, text: &str) -> Result<Mount, Manifest
         _ => {
             let message =
                 format!("the mount at `{guest}` needs either `path` (with `overlay = true` or not) or `memory = true`");
-            return Err(ManifestError { line, message });
+            return Err(ManifestError { line: Some(line_of(text, start)), message });
         }
     };
     Ok(Mount { guest, source })
