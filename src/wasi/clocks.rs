@@ -78,8 +78,8 @@ impl Clock for SystemClock {
 
 /// A time before 1970 is 0: the guest's type has no other place for it.
 fn nanoseconds(time: Timespec) -> u64 {
-    let nanoseconds = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
-    nanoseconds.clamp(0, u64::MAX.into()) as u64
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
 }
 
 /// A clock that moves by a fixed step each time that it is read, and by what the guest waits: the same run, the

@@ -6,6 +6,7 @@
 use super::Errno;
 
 /// The bytes `pointer..pointer + len`.
+#[inline]
 pub(crate) fn bytes(memory: &[u8], pointer: u32, len: u32) -> Result<&[u8], Errno> {
     match len {
         0 => Ok(&[]),
@@ -14,6 +15,7 @@ pub(crate) fn bytes(memory: &[u8], pointer: u32, len: u32) -> Result<&[u8], Errn
 }
 
 /// The same, to write to.
+#[inline]
 pub(crate) fn bytes_mut(memory: &mut [u8], pointer: u32, len: u32) -> Result<&mut [u8], Errno> {
     match len {
         0 => Ok(&mut []),
@@ -22,17 +24,20 @@ pub(crate) fn bytes_mut(memory: &mut [u8], pointer: u32, len: u32) -> Result<&mu
 }
 
 /// Whether `len` bytes at `pointer` are inside: asked of every result's place before anything is done.
+#[inline]
 pub(crate) fn check(memory: &[u8], pointer: u32, len: u32) -> Result<(), Errno> {
     bytes(memory, pointer, len).map(drop)
 }
 
 /// Whether an array of `count` elements of `size` bytes is inside.
+#[inline]
 pub(crate) fn check_array(memory: &[u8], pointer: u32, count: u32, size: u32) -> Result<u32, Errno> {
     let len = count.checked_mul(size).ok_or(Errno::Fault)?;
     check(memory, pointer, len).map(|()| len)
 }
 
 /// Writes `value` at `pointer`.
+#[inline]
 pub(crate) fn put<const N: usize>(memory: &mut [u8], pointer: u32, value: [u8; N]) -> Result<(), Errno> {
     let start = pointer as usize;
     *memory.get_mut(start..).and_then(<[u8]>::first_chunk_mut).ok_or(Errno::Fault)? = value;
@@ -40,36 +45,43 @@ pub(crate) fn put<const N: usize>(memory: &mut [u8], pointer: u32, value: [u8; N
 }
 
 /// Writes a `u32` (a size, a descriptor).
+#[inline]
 pub(crate) fn put_u32(memory: &mut [u8], pointer: u32, value: u32) -> Result<(), Errno> {
     put(memory, pointer, value.to_le_bytes())
 }
 
 /// Writes a `u64` (a time, an offset).
+#[inline]
 pub(crate) fn put_u64(memory: &mut [u8], pointer: u32, value: u64) -> Result<(), Errno> {
     put(memory, pointer, value.to_le_bytes())
 }
 
 /// A `u16` at `offset` of a record that was read whole.
+#[inline]
 pub(crate) fn u16_at(record: &[u8], offset: usize) -> u16 {
     u16::from_le_bytes(field(record, offset))
 }
 
 /// A `u32` of a record.
+#[inline]
 pub(crate) fn u32_at(record: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(field(record, offset))
 }
 
 /// A `u64` of a record.
+#[inline]
 pub(crate) fn u64_at(record: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(field(record, offset))
 }
 
+#[inline]
 fn field<const N: usize>(record: &[u8], offset: usize) -> [u8; N] {
     let mut field = [0; N];
     field.copy_from_slice(&record[offset..offset + N]);
     field
 }
 
+#[inline]
 fn range(pointer: u32, len: u32) -> std::ops::Range<usize> {
     let start = pointer as usize;
     start..start + len as usize

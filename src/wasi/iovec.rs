@@ -17,10 +17,15 @@ const INLINE: usize = 8;
 
 /// The ranges of validated buffers.
 pub(crate) struct Spans {
-    inline: [Span; INLINE],
-    heap: Vec<Span>,
-    count: usize,
+    places: Places,
     total: u32,
+}
+
+/// Most calls have one buffer: it must not pay for places that are not used.
+enum Places {
+    One([Span; 1]),
+    Few([Span; INLINE], usize),
+    Many(Vec<Span>),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -29,7 +34,33 @@ struct Span {
     len: u32,
 }
 
+impl Places {
+    fn as_slice(&self) -> &[Span] {
+        match self {
+            Places::One(one) => one,
+            Places::Few(few, count) => &few[..*count],
+            Places::Many(many) => many,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Span] {
+        match self {
+            Places::One(one) => one,
+            Places::Few(few, count) => &mut few[..*count],
+            Places::Many(many) => many,
+        }
+    }
+}
+
 impl Span {
+    /// The buffer that a record names, if it is inside. Where an empty one points does not matter.
+    #[inline]
+    fn new(memory: &[u8], record: &[u8]) -> Result<Span, Errno> {
+        let (start, len) = (guest::u32_at(record, 0), guest::u32_at(record, 4));
+        guest::check(memory, start, len)?;
+        Ok(if len == 0 { Span::default() } else { Span { start, len } })
+    }
+
     fn range(self) -> Range<usize> {
         let start = self.start as usize;
         start..start + self.len as usize
@@ -42,24 +73,31 @@ impl Spans {
     /// # Errors
     /// `EINVAL` for more than [`MAX`] buffers and for a sum of lengths that no 32-bit count can express,
     /// `EFAULT` where the array or a buffer is outside.
+    #[inline]
     pub(crate) fn new(memory: &[u8], pointer: u32, count: u32) -> Result<Spans, Errno> {
+        if count != 1 {
+            return Spans::several(memory, pointer, count);
+        }
+        let span = Span::new(memory, guest::bytes(memory, pointer, 8)?)?;
+        Ok(Spans { places: Places::One([span]), total: span.len })
+    }
+
+    #[inline(never)]
+    fn several(memory: &[u8], pointer: u32, count: u32) -> Result<Spans, Errno> {
         if count > MAX {
             return Err(Errno::Inval);
         }
         let array = guest::bytes(memory, pointer, count * 8)?;
-        let mut spans = Spans { inline: [Span::default(); INLINE], heap: Vec::new(), count: count as usize, total: 0 };
-        if spans.count > INLINE {
-            spans.heap = vec![Span::default(); spans.count];
-        }
+        let mut places = match count as usize {
+            count @ ..=INLINE => Places::Few([Span::default(); INLINE], count),
+            count => Places::Many(vec![Span::default(); count]),
+        };
         let mut total = 0u32;
-        for (place, record) in spans.as_mut_slice().iter_mut().zip(array.chunks_exact(8)) {
-            let (start, len) = (guest::u32_at(record, 0), guest::u32_at(record, 4));
-            guest::check(memory, start, len)?;
-            total = total.checked_add(len).ok_or(Errno::Inval)?;
-            *place = if len == 0 { Span::default() } else { Span { start, len } };
+        for (place, record) in places.as_mut_slice().iter_mut().zip(array.chunks_exact(8)) {
+            *place = Span::new(memory, record)?;
+            total = total.checked_add(place.len).ok_or(Errno::Inval)?;
         }
-        spans.total = total;
-        Ok(spans)
+        Ok(Spans { places, total })
     }
 
     /// Bytes of all buffers.
@@ -67,18 +105,10 @@ impl Spans {
         self.total
     }
 
-    fn as_slice(&self) -> &[Span] {
-        if self.count > INLINE { &self.heap } else { &self.inline[..self.count] }
-    }
-
-    fn as_mut_slice(&mut self) -> &mut [Span] {
-        if self.count > INLINE { &mut self.heap } else { &mut self.inline[..self.count] }
-    }
-
     /// Hands the buffers to `write`.
     pub(crate) fn gather<R>(&self, memory: &[u8], write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         let slice = |span: &Span| IoSlice::new(&memory[span.range()]);
-        match self.as_slice() {
+        match self.places.as_slice() {
             [span] => write(&[slice(span)]),
             spans if spans.len() <= INLINE => {
                 let mut slices = [IoSlice::new(&[]); INLINE];
@@ -95,7 +125,7 @@ impl Spans {
         memory: &mut [u8],
         mut read: impl FnMut(&mut [IoSliceMut<'_>]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        match self.as_slice() {
+        match self.places.as_slice() {
             [span] => read(&mut [IoSliceMut::new(&mut memory[span.range()])]),
             spans if !disjoint(spans) => one_by_one(memory, spans, read),
             spans if spans.len() <= INLINE => {

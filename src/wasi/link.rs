@@ -165,6 +165,7 @@ pub fn add_to_linker_traced<T: 'static>(
 }
 
 /// What a function gives to the guest.
+#[inline]
 fn number(result: Result<(), Errno>) -> u32 {
     result.map_or_else(|errno| errno.number().into(), |()| 0)
 }

@@ -126,12 +126,14 @@ impl Table {
 
     /// # Errors
     /// `EBADF`.
+    #[inline]
     pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
         self.entries.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::Badf)
     }
 
     /// # Errors
     /// `EBADF`.
+    #[inline]
     pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
         self.entries.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::Badf)
     }
