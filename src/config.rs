@@ -7,6 +7,16 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2.difference(WasmFeatures::SIMD
 
 /// Features and limits of an [`Engine`](crate::Engine). Every limit is answered by an error, or by the
 /// -1 of `memory.grow` and `table.grow`, and counts what is used, not what is declared.
+///
+/// ```
+/// use kitbag::{Config, Engine, Error, Linker, Module, Store};
+///
+/// let engine = Engine::new(Config::new().max_memory(1 << 20).max_wasm_stack(256 << 10))?;
+/// let large = Module::new(&engine, "(module (memory 17))")?;
+/// let refused = Linker::new(&engine).instantiate(&mut Store::new(&engine, ()), &large);
+/// assert!(matches!(refused, Err(Error::Limit(_))));
+/// # Ok::<(), kitbag::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) features: WasmFeatures,

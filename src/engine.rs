@@ -29,8 +29,8 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// An engine as `config` says. It installs the process' handlers of faults, which pass on what is
-    /// not theirs.
+    /// An engine as `config` says. The first one in a process installs handlers of SIGSEGV, SIGBUS, SIGILL and SIGFPE, which pass on
+    /// what is no guest's fault to whoever handled it before; who installs others later must pass on likewise.
     ///
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported), where the configuration asks for what this machine does not have.

@@ -20,6 +20,28 @@ enum Definition {
 
 /// Knows what imports stand for, and instantiates modules with them. Host functions defined here can be used in any
 /// store of `T`; everything else only in its own store.
+///
+/// ```
+/// use kitbag::{Engine, Error, Linker, Module, Store};
+///
+/// let engine = Engine::default();
+/// let mut linker: Linker<()> = Linker::new(&engine);
+/// linker.func_wrap("host", "exit", |code: i32| -> kitbag::Result<()> { Err(Error::Exit(code)) })?;
+///
+/// let mut store = Store::new(&engine, ());
+/// let library = Module::new(&engine, r#"(module (func (export "seven") (result i32) (i32.const 7)))"#)?;
+/// let library = linker.instantiate(&mut store, &library)?;
+/// linker.instance(&mut store, "library", library)?;
+///
+/// let program = Module::new(&engine, r#"(module
+///     (import "host" "exit" (func $exit (param i32)))
+///     (import "library" "seven" (func $seven (result i32)))
+///     (func (export "main") (call $exit (call $seven)) unreachable))"#)?;
+/// let program = linker.instantiate(&mut store, &program)?;
+/// let main = program.get_typed_func::<(), ()>(&mut store, "main")?;
+/// assert!(matches!(main.call(&mut store, ()), Err(Error::Exit(7))));
+/// # Ok::<(), kitbag::Error>(())
+/// ```
 pub struct Linker<T: 'static> {
     engine: Engine,
     names: HashMap<Box<str>, HashMap<Box<str>, Definition>>,

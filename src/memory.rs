@@ -125,6 +125,20 @@ impl StoreOpaque {
 }
 
 /// A linear memory in a store.
+///
+/// ```
+/// use kitbag::{Engine, Linker, Module, Store};
+///
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module (memory (export "memory") 1) (data (i32.const 4) "kitbag"))"#)?;
+/// let instance = Linker::new(&engine).instantiate(&mut store, &module)?;
+/// let memory = instance.get_memory(&mut store, "memory").expect("it is exported");
+/// assert_eq!(&memory.data(&store)[4..10], b"kitbag");
+/// memory.data_mut(&mut store)[4] = b'K';
+/// assert_eq!(memory.grow(&mut store, 1)?, 1);
+/// # Ok::<(), kitbag::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Memory {
     store: StoreId,

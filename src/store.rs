@@ -311,6 +311,28 @@ impl<'a, T: 'static, C: AsContextMut<Data = T>> From<&'a mut C> for StoreContext
 }
 
 /// The instance that called a host function, and its store.
+///
+/// ```
+/// use kitbag::{Caller, Engine, Error, Linker, Module, Store};
+///
+/// let engine = Engine::default();
+/// let mut linker: Linker<Vec<u8>> = Linker::new(&engine);
+/// linker.func_wrap("host", "print", |mut caller: Caller<'_, Vec<u8>>, start: u32, len: u32| {
+///     let (memory, out) = caller.memory_and_data().ok_or_else(|| Error::host("no memory"))?;
+///     let bytes = memory.get(start as usize..).and_then(|bytes| bytes.get(..len as usize));
+///     out.extend_from_slice(bytes.ok_or_else(|| Error::host("outside of memory"))?);
+///     Ok(())
+/// })?;
+/// let module = Module::new(&engine, r#"(module
+///     (import "host" "print" (func $print (param i32 i32)))
+///     (memory 1) (data (i32.const 0) "hello")
+///     (func (export "main") (call $print (i32.const 0) (i32.const 5))))"#)?;
+/// let mut store = Store::new(&engine, Vec::new());
+/// let instance = linker.instantiate(&mut store, &module)?;
+/// instance.get_typed_func::<(), ()>(&mut store, "main")?.call(&mut store, ())?;
+/// assert_eq!(store.data(), b"hello");
+/// # Ok::<(), kitbag::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Caller<'a, T: 'static> {
     store: NonNull<StoreInner<T>>,

@@ -13,6 +13,24 @@ pub(crate) use self::signals::install_handlers;
 pub use crate::jit::abi::TrapCode;
 
 /// Why and where a guest trapped. Displays as the cause, in one line.
+///
+/// ```
+/// use kitbag::{Engine, Linker, Module, Store, TrapCode};
+///
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module
+///     (func $divide (param i32 i32) (result i32) (i32.div_u (local.get 0) (local.get 1)))
+///     (func $main (export "main") (drop (call $divide (i32.const 1) (i32.const 0)))))"#)?;
+/// let instance = Linker::new(&engine).instantiate(&mut store, &module)?;
+/// let main = instance.get_typed_func::<(), ()>(&mut store, "main")?;
+/// let error = main.call(&mut store, ()).unwrap_err();
+/// let trap = error.trap().expect("it divides by zero");
+/// assert_eq!(trap.code, TrapCode::IntegerDivisionByZero);
+/// assert_eq!(trap.to_string(), "integer divide by zero");
+/// assert_eq!(trap.display_backtrace().to_string(), "   0: divide\n   1: main\n");
+/// # Ok::<(), kitbag::Error>(())
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{code}")]
 #[non_exhaustive]

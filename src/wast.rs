@@ -30,6 +30,17 @@ pub struct Outcome {
 
 /// Runs all directives of a script in one store.
 ///
+/// ```
+/// let script = r#"
+///     (module (func (export "half") (param i32) (result i32) (i32.shr_u (local.get 0) (i32.const 1))))
+///     (assert_return (invoke "half" (i32.const 9)) (i32.const 4))
+///     (assert_return (invoke "half" (i32.const 9)) (i32.const 5))"#;
+/// let outcomes = kitbag::wast::run(&kitbag::Engine::default(), script)?;
+/// let failed: Vec<usize> = outcomes.iter().filter(|o| o.failure.is_some()).map(|o| o.line).collect();
+/// assert_eq!(failed, [4]);
+/// # Ok::<(), kitbag::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Parse`](Error::Parse), where the text is not a script, and [`Limit`](Error::Limit), where there is no memory for
 /// what scripts import from `spectest`.
