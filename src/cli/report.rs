@@ -52,10 +52,10 @@ impl Failure {
         Failure { status, line: one_line(&line.to_string()), backtrace: String::new() }
     }
 
-    /// Writes it to standard error and gives the status to end with. That standard error cannot be
+    /// Writes it to standard error, in one piece, and gives the status to end with. That standard error cannot be
     /// written is nothing that could be reported anywhere.
     pub(crate) fn print(&self) -> i32 {
-        _ = write!(io::stderr().lock(), "{self}");
+        _ = io::stderr().write_all(self.to_string().as_bytes());
         self.status
     }
 }
