@@ -17,7 +17,7 @@
 //!   less than 1 MiB beyond what is returned (and nothing where it goes on from an earlier read). States take 43 KiB
 //!   each and count towards the budget; where they would outgrow what is left of it (entries of 5 GiB and more with the
 //!   default budget, or when handles hold nearly all of it) they are further apart. This is for deflate; zstandard has
-//!   no such states, and reading is [`Error::TooLarge`](crate::Error::TooLarge) then.
+//!   no such states, and reading is [`TooLarge`](crate::Error::TooLarge) then.
 //!
 //! # What an archive means
 //!
