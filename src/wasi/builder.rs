@@ -1,5 +1,6 @@
 //! What a guest is given to see: arguments, environment, streams, directories, clocks, chance, limits.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use kitbag_fs::{Dir, File, FileSystem, PATH_MAX};
@@ -7,6 +8,7 @@ use kitbag_fs::{Dir, File, FileSystem, PATH_MAX};
 use super::args::Strings;
 use super::clocks::{Clock, SystemClock};
 use super::random::{Random, SystemRandom};
+use super::sockets::Listener;
 use super::stream::{HostStream, Null, Stream};
 use super::table::{Descriptor, Table};
 use super::types::{FdFlags, Rights};
@@ -23,6 +25,7 @@ pub struct WasiCtxBuilder {
     env: Vec<(Vec<u8>, Vec<u8>)>,
     standard: [Standard; 3],
     preopens: Vec<(Vec<u8>, Arc<dyn Dir>)>,
+    listeners: Vec<TcpListener>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     max_descriptors: u32,
@@ -77,6 +80,7 @@ impl WasiCtxBuilder {
             env: Vec::new(),
             standard: std::array::from_fn(|_| Standard::Stream(Arc::new(Null))),
             preopens: Vec::new(),
+            listeners: Vec::new(),
             clock: Box::new(SystemClock),
             random: Box::new(SystemRandom),
             max_descriptors: DESCRIPTORS,
@@ -168,6 +172,12 @@ impl WasiCtxBuilder {
         Ok(self.preopen(name, root))
     }
 
+    /// Gives the guest a listening socket. Sockets have the descriptors after the directories, in the order they are given.
+    pub fn listener(mut self, listener: TcpListener) -> WasiCtxBuilder {
+        self.listeners.push(listener);
+        self
+    }
+
     /// Where time comes from; the host's clocks unless said otherwise.
     pub fn clock(mut self, clock: impl Clock + 'static) -> WasiCtxBuilder {
         self.clock = Box::new(clock);
@@ -215,6 +225,9 @@ impl WasiCtxBuilder {
         }
         for (name, dir) in self.preopens {
             insert(Descriptor::preopen(guest_name(name)?, dir))?;
+        }
+        for listener in self.listeners {
+            insert(Descriptor::stream(Arc::new(Listener(listener)), Rights::LISTENER))?;
         }
         Ok(WasiCtx {
             table,

@@ -205,12 +205,8 @@ fn read_stream(stream: &dyn Stream, flags: FdFlags, memory: &mut [u8], spans: &S
     if spans.total() == 0 {
         return Ok(0);
     }
-    wait_not(stream, flags, Interest::Read)?;
+    stream::would_wait(stream, flags, Interest::Read)?;
     spans.scatter(memory, |buffers| stream.read(buffers))
-}
-
-fn wait_not(stream: &dyn Stream, flags: FdFlags, interest: Interest) -> Result<(), Errno> {
-    if flags.contains(FdFlags::NONBLOCK) && !stream::ready(stream, interest) { Err(Errno::Again) } else { Ok(()) }
 }
 
 /// Writes, and says how much and where that ended.
@@ -243,7 +239,7 @@ impl Descriptor {
                 if total == 0 {
                     return Ok(0);
                 }
-                wait_not(&**stream, *flags, Interest::Write)?;
+                stream::would_wait(&**stream, *flags, Interest::Write)?;
                 stream.write(buffers)
             }
         }

@@ -74,6 +74,7 @@ pub use clocks::{Clock, ClockId, SteppingClock, SystemClock};
 pub use errno::Errno;
 pub use link::{add_to_linker, add_to_linker_traced};
 pub use random::{Random, SeededRandom, SystemRandom};
+pub use sockets::Receive;
 pub use stream::{Capture, HostStream, Input, Null, Stream};
 pub use trace::{Call, Tracer};
 pub use types::{FdFlags, FstFlags, LookupFlags, OFlags, Rights, Whence};

@@ -4,6 +4,7 @@
 //! asked for, a write is with its target when it returns.
 
 use std::io::{IoSlice, IoSliceMut, Read};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,11 +12,13 @@ use kitbag_fs::FileType;
 use rustix::io::Errno as Os;
 
 use super::Errno;
+use super::sockets::Receive;
+use super::types::FdFlags;
 
 /// Something that is read from or written to in order. What a method is not implemented for is `EBADF`.
 pub trait Stream: Send + Sync {
     /// What the guest is told that it is: [`FileType::CharacterDevice`] for a terminal and nothing else, since
-    /// `isatty` of wasi-libc goes by that.
+    /// `isatty` of wasi-libc goes by that; [`FileType::Socket`] for what answers the functions of sockets.
     fn kind(&self) -> FileType {
         FileType::Unknown
     }
@@ -36,6 +39,32 @@ pub trait Stream: Send + Sync {
     fn write(&self, buffers: &[IoSlice<'_>]) -> Result<usize, Errno> {
         _ = buffers;
         Err(Errno::Badf)
+    }
+
+    /// Reads as a socket can; the default is [`Stream::read`].
+    ///
+    /// # Errors
+    /// As [`Stream::read`].
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>], how: Receive) -> Result<usize, Errno> {
+        _ = how;
+        self.read(buffers)
+    }
+
+    /// Takes the next connection of a listening socket.
+    ///
+    /// # Errors
+    /// `EINVAL`, the default, for what does not listen.
+    fn accept(&self) -> Result<Arc<dyn Stream>, Errno> {
+        Err(Errno::Inval)
+    }
+
+    /// Ends one or both directions of a connection.
+    ///
+    /// # Errors
+    /// `ENOTCONN`, the default, for what is not connected.
+    fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        _ = how;
+        Err(Errno::Notconn)
     }
 
     /// What `poll_oneoff` waits for; `None` for a stream that never makes anybody wait.
@@ -203,14 +232,26 @@ impl Interest {
 }
 
 /// Whether `stream` would not make its caller wait.
-pub(crate) fn ready(stream: &dyn Stream, interest: Interest) -> bool {
+fn ready(stream: &dyn Stream, interest: Interest) -> bool {
     let Some(fd) = stream.descriptor() else { return true };
     let mut polled = [rustix::event::PollFd::from_borrowed_fd(fd, interest.flags())];
     rustix::event::poll(&mut polled, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
+/// Whether a non-blocking `stream` would make its caller wait.
+///
+/// # Errors
+/// `EAGAIN`.
+pub(crate) fn would_wait(stream: &dyn Stream, flags: FdFlags, interest: Interest) -> Result<(), Errno> {
+    if flags.contains(FdFlags::NONBLOCK) && !ready(stream, interest) { Err(Errno::Again) } else { Ok(()) }
+}
+
 /// Does what a signal interrupted again, and waits where the host's descriptor does not.
-fn retry<T>(fd: BorrowedFd<'_>, interest: Interest, mut action: impl FnMut() -> Result<T, Os>) -> Result<T, Errno> {
+pub(crate) fn retry<T>(
+    fd: BorrowedFd<'_>,
+    interest: Interest,
+    mut action: impl FnMut() -> Result<T, Os>,
+) -> Result<T, Errno> {
     loop {
         match action() {
             Err(Os::INTR) => {}

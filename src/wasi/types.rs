@@ -162,6 +162,12 @@ impl Rights {
     pub const STREAM: Rights =
         Rights::FD_FDSTAT_SET_FLAGS.union(Rights::FD_FILESTAT_GET).union(Rights::POLL_FD_READWRITE);
 
+    /// What applies to a connection, besides what does to any stream.
+    pub const CONNECTION: Rights = Rights::FD_READ.union(Rights::FD_WRITE).union(Rights::SOCK_SHUTDOWN);
+
+    /// What applies to a listening socket, besides what does to any stream.
+    pub const LISTENER: Rights = Rights::FD_READ.union(Rights::SOCK_ACCEPT);
+
     /// What a directory's descendants may have: what applies to a directory or to a file.
     pub const INHERITING: Rights = Rights::DIRECTORY.union(Rights::FILE);
 

@@ -95,15 +95,3 @@ fn flags() {
     assert_eq!((unknown, guest.set_flags(99, flags)), (Err(Errno::Inval), Err(Errno::Badf)));
     assert_eq!(guest.fdstat(fd).unwrap().1, flags);
 }
-
-#[test]
-fn sockets_are_none() {
-    let mut guest = Guest::with_files(&["abc"]);
-    let Guest { memory, ctx } = &mut guest;
-    for (fd, errno) in [(0, Errno::Notsock), (ROOT, Errno::Notsock), (9, Errno::Badf)] {
-        assert_eq!(preview1::sock_accept(memory, ctx, fd, 0, RESULT), Err(errno));
-        assert_eq!(preview1::sock_recv(memory, ctx, fd, BUFFER, 0, 0, RESULT, RESULT), Err(errno));
-        assert_eq!(preview1::sock_send(memory, ctx, fd, BUFFER, 0, 0, RESULT), Err(errno));
-        assert_eq!(preview1::sock_shutdown(memory, ctx, fd, 3), Err(errno));
-    }
-}

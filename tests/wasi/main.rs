@@ -14,6 +14,7 @@ mod poll;
 mod readdir;
 mod reading;
 mod rights;
+mod sockets;
 mod streams;
 mod threats;
 mod tracing;
