@@ -11,6 +11,7 @@ mod builtins;
 mod instantiate;
 mod record;
 
+use std::cell::Cell;
 use std::ptr::NonNull;
 
 pub(crate) use self::builtins::BUILTINS;
@@ -33,8 +34,9 @@ pub(crate) struct InstanceData {
     memories: Box<[u32]>,
     tables: Box<[u32]>,
     globals: Box<[u32]>,
-    dropped_elements: Box<[bool]>,
-    dropped_data: Box<[bool]>,
+    /// Set through shared references: builtins have no other, since the store may look at all instances meanwhile.
+    dropped_elements: Box<[Cell<bool>]>,
+    dropped_data: Box<[Cell<bool>]>,
 }
 
 impl InstanceData {

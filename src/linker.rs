@@ -153,6 +153,12 @@ impl<T: 'static> Linker<T> {
         Ok(self)
     }
 
+    /// # Panics
+    /// If the store is of another engine, where the ids of host functions' types mean something else.
+    fn check_engine(&self, store: &StoreOpaque) {
+        assert!(Engine::same(&self.engine, store.engine()), "a linker was used with a store of another engine");
+    }
+
     fn find(&self, module: &str, name: &str) -> Option<&Definition> {
         self.names.get(module)?.get(name)
     }
@@ -160,6 +166,7 @@ impl<T: 'static> Linker<T> {
     /// What a name stands for, in this store.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
         let mut store = store.as_context_mut();
+        self.check_engine(store.opaque());
         Some(bring(store.opaque_mut(), self.find(module, name)?))
     }
 
@@ -176,6 +183,7 @@ impl<T: 'static> Linker<T> {
     /// for [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         let mut store = store.as_context_mut();
+        self.check_engine(store.opaque());
         let found: Vec<_> = module.imports().map(|import| (self.find(import.module, import.name), import)).collect();
         check_found(&found)?;
         check_types(store.opaque_mut(), &found)?;

@@ -3,7 +3,7 @@
 //!
 //! # Safety
 //! Compiled code calls these with its own context and with indices that were validated with its module; while it waits, nothing
-//! borrows its store or its instance, which are different allocations.
+//! borrows its store, and nothing borrows its instance mutably; they are different allocations.
 
 #![allow(unsafe_code, reason = "called by compiled code; see the module's Safety section")]
 
@@ -39,11 +39,11 @@ type Span = (u64, u64, u64);
 /// `context` is an instance's, which called; see the module's Safety section.
 unsafe fn run<R: Into<u64>>(
     context: *mut Context,
-    builtin: impl FnOnce(&mut StoreOpaque, &mut InstanceData) -> Access<R>,
+    builtin: impl FnOnce(&mut StoreOpaque, &InstanceData) -> Access<R>,
 ) -> Returned {
     // SAFETY: the caller's promise; an instance's context has both.
     let (store, instance) =
-        unsafe { (&mut *(*context).store.cast::<StoreOpaque>(), &mut *(*context).instance.cast::<InstanceData>()) };
+        unsafe { (&mut *(*context).store.cast::<StoreOpaque>(), &*(*context).instance.cast::<InstanceData>()) };
     match builtin(store, instance) {
         Ok(bits) => Returned { bits: bits.into(), status: 0 },
         Err(code) => store.fail(Pending::Trap(code)),
@@ -85,7 +85,7 @@ builtins! {
     }
 
     data_drop(_store, instance, segment) {
-        instance.dropped_data[segment as usize] = true;
+        instance.dropped_data[segment as usize].set(true);
         DONE
     }
 
@@ -119,7 +119,7 @@ builtins! {
     }
 
     elem_drop(_store, instance, segment) {
-        instance.dropped_elements[segment as usize] = true;
+        instance.dropped_elements[segment as usize].set(true);
         DONE
     }
 }
@@ -155,7 +155,8 @@ pub(super) fn init_memory(
     segment: usize,
     (target, source, len): Span,
 ) -> Access<()> {
-    let bytes: &[u8] = if instance.dropped_data[segment] { &[] } else { &instance.module.info().data[segment].bytes };
+    let bytes: &[u8] =
+        if instance.dropped_data[segment].get() { &[] } else { &instance.module.info().data[segment].bytes };
     check_range(source, len, bytes.len() as u64).map_err(|_| TrapCode::MemoryOutOfBounds)?;
     let memory = store.memories[instance.memories[memory as usize] as usize].get_mut().bytes_mut();
     slice(memory, target, len)?.copy_from_slice(&bytes[source as usize..][..len as usize]);
@@ -172,7 +173,7 @@ pub(super) fn init_table(
     (target, source, len): Span,
 ) -> Access<()> {
     let elements = &instance.module.info().elements[segment].elements;
-    let present = if instance.dropped_elements[segment] { 0 } else { elements.len() as u64 };
+    let present = if instance.dropped_elements[segment].get() { 0 } else { elements.len() as u64 };
     check_range(source, len, present)?;
     let table = store.table_mut(instance.tables[table as usize]);
     let range = source as usize..(source + len) as usize;

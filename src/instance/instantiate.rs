@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "fills instance records; see the module's Safety section")]
 
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use super::builtins::{init_memory, init_table};
@@ -107,8 +108,8 @@ impl StoreOpaque {
             memories: imports.memories.into(),
             tables: imports.tables.into(),
             globals: imports.globals.into(),
-            dropped_elements: vec![false; info.elements.len()].into(),
-            dropped_data: vec![false; info.data.len()].into(),
+            dropped_elements: vec![Cell::new(false); info.elements.len()].into(),
+            dropped_data: vec![Cell::new(false); info.data.len()].into(),
         });
         self.instances.push(data);
         self.fill_record(index, &imports.functions);
@@ -168,8 +169,8 @@ impl StoreOpaque {
     /// Fills tables and memories from the instance's segments; gives the start function.
     pub(super) fn initialize_instance(&mut self, index: u32) -> Result<Option<Func>> {
         let instance = self.instances[index as usize].as_non_null();
-        // SAFETY: owned by the store in an allocation of its own; no code of it runs, and nothing else borrows it.
-        let instance = unsafe { &mut *instance.as_ptr() };
+        // SAFETY: owned by the store in an allocation of its own, which nothing borrows mutably.
+        let instance = unsafe { instance.as_ref() };
         let trap = |code: TrapCode| Error::Trap(Trap::new(code));
         self.initialize_tables(instance).map_err(trap)?;
         self.initialize_memories(instance).map_err(trap)?;
@@ -177,9 +178,8 @@ impl StoreOpaque {
         Ok(start.map(|start| Func::new_handle(self.id(), instance.func_ref(start))))
     }
 
-    fn initialize_tables(&mut self, instance: &mut InstanceData) -> Result<(), TrapCode> {
-        let module = instance.module.clone();
-        let info = module.info();
+    fn initialize_tables(&mut self, instance: &InstanceData) -> Result<(), TrapCode> {
+        let info = instance.module.info();
         for (&table, init) in instance.tables[info.imported_tables..].iter().zip(&info.table_inits) {
             if let Some(init) = init {
                 let value = instance.evaluate(init) as u64;
@@ -193,18 +193,17 @@ impl StoreOpaque {
                 init_table(self, instance, *table, number, (target, 0, segment.elements.len() as u64))?;
             }
             let passive = matches!(segment.mode, Mode::Passive);
-            instance.dropped_elements[number] = !passive;
+            instance.dropped_elements[number].set(!passive);
         }
         Ok(())
     }
 
-    fn initialize_memories(&mut self, instance: &mut InstanceData) -> Result<(), TrapCode> {
-        let module = instance.module.clone();
-        for (segment, number) in module.info().data.iter().zip(0..) {
+    fn initialize_memories(&mut self, instance: &InstanceData) -> Result<(), TrapCode> {
+        for (segment, number) in instance.module.info().data.iter().zip(0..) {
             if let Mode::Active(memory, offset) = &segment.mode {
                 let target = instance.evaluate(offset) as u64;
                 init_memory(self, instance, *memory, number, (target, 0, segment.bytes.len() as u64))?;
-                instance.dropped_data[number] = true;
+                instance.dropped_data[number].set(true);
             }
         }
         Ok(())

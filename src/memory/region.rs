@@ -67,6 +67,16 @@ impl Region {
         Ok(())
     }
 
+    /// Makes what can be accessed begin a page later, as a guard below a stack.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub(crate) fn guard_below(&mut self) -> io::Result<()> {
+        // SAFETY: the first page of our reservation.
+        unsafe { mm::mprotect(self.base.as_ptr().cast(), page_size(), MprotectFlags::empty())? };
+        Ok(())
+    }
+
     /// Copies the first `bytes` of `from`, which both can access.
     pub(crate) fn copy_from(&mut self, from: &Region, bytes: usize) {
         assert!(bytes <= self.accessible && bytes <= from.accessible, "a copy of what cannot be accessed");

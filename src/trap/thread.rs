@@ -46,7 +46,7 @@ thread_local! {
 /// # Errors
 /// [`Limit`](Error::Limit), where the system gives no signal stack.
 pub(super) fn stack_limit(here: u64, most: u64, outermost: bool) -> Result<u64> {
-    THREAD.with(|thread| {
+    let limit = THREAD.try_with(|thread| {
         if let Err(error) = &thread.signal_stack {
             return Err(Error::Limit(format!("a stack for signals: {error}")));
         }
@@ -55,7 +55,8 @@ pub(super) fn stack_limit(here: u64, most: u64, outermost: bool) -> Result<u64> 
             thread.limit.set(own.max(thread.bottom.saturating_add(HEADROOM)));
         }
         Ok(thread.limit.get())
-    })
+    });
+    limit.unwrap_or_else(|_| Err(Error::Limit("the thread is ending".into())))
 }
 
 /// The lowest address of this thread's stack, or a guess where the system does not tell.
@@ -82,9 +83,11 @@ impl SignalStack {
         if present.ss_flags & libc::SS_DISABLE == 0 && present.ss_size >= SIGNAL_STACK {
             return Ok(None);
         }
-        let mut region = Region::reserve(SIGNAL_STACK)?;
-        region.extend(SIGNAL_STACK)?;
-        set_stack(&libc::stack_t { ss_sp: region.base().cast(), ss_flags: 0, ss_size: SIGNAL_STACK })?;
+        let size = SIGNAL_STACK + rustix::param::page_size();
+        let mut region = Region::reserve(size)?;
+        region.extend(size)?;
+        region.guard_below()?;
+        set_stack(&libc::stack_t { ss_sp: region.base().cast(), ss_flags: 0, ss_size: size })?;
         Ok(Some(SignalStack(region)))
     }
 }

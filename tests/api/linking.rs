@@ -127,3 +127,12 @@ fn host_functions_of_a_linker_serve_many_stores() {
         assert_eq!(run.call(&mut *store, ()).unwrap(), *store.data());
     }
 }
+
+#[test]
+#[should_panic(expected = "another engine")]
+fn linkers_and_stores_of_different_engines_do_not_mix() {
+    let (one, other) = (Engine::default(), Engine::default());
+    let module = Module::new(&other, "(module)").unwrap();
+    let linker: Linker<()> = Linker::new(&one);
+    _ = linker.instantiate(&mut Store::new(&other, ()), &module);
+}
