@@ -191,7 +191,7 @@ impl WasiCtxBuilder {
     }
 
     /// Descriptors the guest may have open at once, the standard streams and preopened directories among them: 4,096
-    /// unless said otherwise. Beyond, the guest gets `EMFILE`.
+    /// unless said otherwise, and 1,048,576 in any case. Beyond, the guest gets `EMFILE`.
     pub fn max_descriptors(mut self, limit: u32) -> WasiCtxBuilder {
         self.max_descriptors = limit;
         self

@@ -109,6 +109,9 @@ impl Descriptor {
     }
 }
 
+/// Descriptors at the most, whatever the limit: a guest chooses numbers (by renumbering), and a number costs memory.
+const MAX: u32 = 1 << 20;
+
 /// All descriptors of a guest.
 pub(crate) struct Table {
     entries: Vec<Option<Descriptor>>,
@@ -120,8 +123,7 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table for up to `limit` descriptors.
     pub(crate) fn new(limit: u32) -> Table {
-        // The text promises numbers below 2^31.
-        Table { entries: Vec::new(), lowest: 0, limit: limit.min(i32::MAX as u32) as usize }
+        Table { entries: Vec::new(), lowest: 0, limit: limit.min(MAX) as usize }
     }
 
     /// # Errors

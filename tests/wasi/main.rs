@@ -11,6 +11,7 @@ mod names;
 mod opening;
 mod pointers;
 mod poll;
+mod random;
 mod readdir;
 mod reading;
 mod rights;
