@@ -18,9 +18,9 @@
 //! [`FuncRef::entry`]: a host function's shim, or an adapter that switches the instance.
 //!
 //! The first result is in [`Returned::bits`], the others are in [`Context::results`], 16 bytes each,
-//! from index 0 on, until the next call; a v128 that comes first has its place there too
-//! when it crosses `FuncRef::entry` (its index is then 0, and the others follow).
-//! [`Returned::status`] is 0, or says that compiled code must not go on.
+//! from index 0 on, until the next call. A v128 that comes first is in the first vector register, here as
+//! everywhere: no C function gives that beside [`Returned`], so host functions of such types are entered through a
+//! [`host_stub`](super::host_stub). [`Returned::status`] is 0, or says that compiled code must not go on.
 //!
 //! The reason for one convention: a call through a table does not know who answers. It compares the
 //! callee's instance with its own, and only the rare other case leaves the straight path, with

@@ -6,6 +6,7 @@
 
 use super::abi::{Builtin, TrapCode};
 use super::env::Kind;
+use super::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
 use super::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use super::reg::{Reg, RegSet};
 
@@ -15,7 +16,7 @@ pub(crate) enum Src {
     Reg(Reg),
     /// This many bytes above the stack pointer.
     Slot(u32),
-    /// These bits; an i32's or f32's upper half is zero.
+    /// These bits; an i32's or f32's upper half is zero. A v128 is only ever zero.
     Imm(u64),
 }
 
@@ -176,7 +177,27 @@ pub(crate) trait Masm: Machine {
     fn float_unop(&mut self, op: FloatUnOp, width: Width, dst: Reg, src: Reg);
     fn convert(&mut self, op: Convert, dst: Reg, src: Reg);
 
+    // Vectors. A `dst` that is not a v128's is of the lane's kind.
+    fn vector_const(&mut self, dst: Reg, bits: u128);
+    fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Reg);
+    fn lanes_unary(&mut self, op: LaneUnOp, shape: Shape, dst: Reg, src: Reg);
+    /// `by` is a register or constant.
+    fn lanes_shift(&mut self, op: LaneShift, shape: Shape, dst: Reg, lhs: Reg, by: Src);
+    /// Sets the flags so that the condition it gives can be asked.
+    fn lanes_test(&mut self, test: LaneTest, shape: Shape, src: Reg) -> Cond;
+    /// The lanes' top bits.
+    fn bitmask(&mut self, shape: Shape, dst: Reg, src: Reg);
+    fn splat(&mut self, shape: Shape, dst: Reg, src: Reg);
+    fn extract_lane(&mut self, shape: Shape, sign: Sign, lane: u8, dst: Reg, src: Reg);
+    fn replace_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, src: Reg);
+    /// Bytes by index: 0 to 15 of `lhs`, 16 to 31 of `rhs`.
+    fn shuffle(&mut self, lanes: [u8; 16], dst: Reg, lhs: Reg, rhs: Reg);
+    /// Bits of `yes` where `mask` has ones, of `no` elsewhere.
+    fn bitselect(&mut self, dst: Reg, yes: Reg, no: Reg, mask: Reg);
+
     // Linear memory.
+    fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address);
+    fn store_lane(&mut self, shape: Shape, lane: u8, to: Address, src: Reg);
     fn load(&mut self, op: Load, dst: Reg, from: Address);
     fn store(&mut self, op: Store, to: Address, src: Src);
 

@@ -1,6 +1,7 @@
 //! The families that operators belong to: what the walk asks of a machine.
 
 use super::env::Kind;
+use super::lanes::{Shape, Sign};
 
 /// The width of an integer, or of a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +224,13 @@ pub(crate) enum Load {
     U16(Width),
     S32,
     U32,
+    V128,
+    /// Eight bytes, as lanes of half the shape's size that are extended to it.
+    Extend(Shape, Sign),
+    /// One lane, in all places.
+    Splat(Shape),
+    /// The lowest lane, the others 0.
+    Zero(Width),
 }
 
 impl Load {
@@ -233,6 +241,7 @@ impl Load {
             Load::F32 => Kind::F32,
             Load::F64 => Kind::F64,
             Load::S8(width) | Load::U8(width) | Load::S16(width) | Load::U16(width) => width.int(),
+            Load::V128 | Load::Extend(..) | Load::Splat(_) | Load::Zero(_) => Kind::V128,
         }
     }
 
@@ -242,7 +251,10 @@ impl Load {
             Load::S8(_) | Load::U8(_) => 1,
             Load::S16(_) | Load::U16(_) => 2,
             Load::I32 | Load::F32 | Load::S32 | Load::U32 => 4,
-            Load::I64 | Load::F64 => 8,
+            Load::I64 | Load::F64 | Load::Extend(..) => 8,
+            Load::V128 => 16,
+            Load::Splat(shape) => shape.bits() as u64 / 8,
+            Load::Zero(width) => width.bits() as u64 / 8,
         }
     }
 }
@@ -256,6 +268,7 @@ pub(crate) enum Store {
     B64,
     F32,
     F64,
+    V128,
 }
 
 impl Store {
@@ -266,6 +279,7 @@ impl Store {
             Store::B16 => 2,
             Store::B32 | Store::F32 => 4,
             Store::B64 | Store::F64 => 8,
+            Store::V128 => 16,
         }
     }
 }

@@ -69,8 +69,9 @@ fn lay_out(locals: &mut [Local], stats: &Stats, saved: RegSet) -> u32 {
     let mut end = stats.outgoing.next_multiple_of(16);
     for local in locals {
         if local.pin.is_none_or(|reg| stats.calls > 0 && !saved.contains(reg)) {
-            local.home = end;
-            end += if local.kind == Kind::V128 { 16 } else { 8 };
+            let size = if local.kind == Kind::V128 { 16 } else { 8 };
+            local.home = end.next_multiple_of(size);
+            end = local.home + size;
         }
     }
     end

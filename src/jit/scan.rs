@@ -5,11 +5,11 @@
 //! prologue, and which locals deserve registers. The counting rides on the validator's own visit.
 
 use super::convention::Places;
-use super::env::Env;
+use super::env::{Env, Kind};
 use super::masm::Machine;
 use std::marker::PhantomData;
 use wasmparser::{
-    BinaryReaderError, BlockType, FrameKind, FrameStack, FuncValidator, FunctionBody, VisitOperator,
+    BinaryReaderError, BlockType, FrameKind, FrameStack, FuncValidator, FunctionBody, VisitOperator, VisitSimdOperator,
     WasmModuleResources,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Stats {
     pub(crate) height: u32,
     /// Bytes of stack arguments of the calls.
     pub(crate) outgoing: u32,
+    /// Whether an operator may make a v128.
+    pub(crate) vectors: bool,
     /// For each open block, whether it is a loop.
     blocks: Vec<bool>,
     loops: u32,
@@ -39,7 +41,7 @@ impl Stats {
     fn clear(&mut self, locals: usize) {
         self.weights.clear();
         self.weights.resize(locals, 0);
-        (self.calls, self.height, self.outgoing, self.loops) = (0, 0, 0, 0);
+        (self.calls, self.height, self.outgoing, self.loops, self.vectors) = (0, 0, 0, 0, false);
         self.blocks.clear();
     }
 
@@ -109,8 +111,9 @@ impl<V: FrameStack, M> FrameStack for Counting<'_, V, M> {
 impl<V, M: Machine> Counting<'_, V, M> {
     /// A call of a function of the type; what is out of range is refused right afterwards.
     fn calls(&mut self, type_index: Option<u32>) {
-        let params = type_index.and_then(|ty| self.env.types.get(ty as usize)).map_or(&[][..], |ty| &ty.params);
-        self.stats.calls(Places::<M>::stack_bytes(params));
+        let Some(ty) = type_index.and_then(|ty| self.env.types.get(ty as usize)) else { return };
+        self.stats.calls(Places::<M>::stack_bytes(&ty.params));
+        self.stats.vectors |= ty.results.contains(&Kind::V128);
     }
 
     fn note_visit_local_get(&mut self, index: u32) {
@@ -123,6 +126,10 @@ impl<V, M: Machine> Counting<'_, V, M> {
 
     fn note_visit_local_tee(&mut self, index: u32) {
         self.stats.local(index);
+    }
+
+    fn note_visit_global_get(&mut self, index: u32) {
+        self.stats.vectors |= self.env.globals.get(index as usize).is_some_and(|global| global.kind == Kind::V128);
     }
 
     fn note_visit_block(&mut self, _: BlockType) {
@@ -176,6 +183,9 @@ macro_rules! note {
     };
     ($self:ident visit_local_tee $i:ident) => {
         $self.note_visit_local_tee($i)
+    };
+    ($self:ident visit_global_get $i:ident) => {
+        $self.note_visit_global_get($i)
     };
     ($self:ident visit_block $ty:ident) => {
         $self.note_visit_block($ty)
@@ -237,5 +247,28 @@ macro_rules! note {
 impl<'a, V: VisitOperator<'a, Output = Result<()>>, M: Machine> VisitOperator<'a> for Counting<'_, V, M> {
     type Output = Result<()>;
 
+    fn simd_visitor(&mut self) -> Option<&mut dyn VisitSimdOperator<'a, Output = Result<()>>> {
+        Some(self)
+    }
+
     wasmparser::for_each_visit_operator!(forward);
+}
+
+/// Forwards each visit to the validator's own visitor of vector operators.
+macro_rules! forward_simd {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        $(
+            fn $visit(&mut self $($(, $arg: $argty)*)?) -> Self::Output {
+                self.stats.vectors = true;
+                match self.inner.simd_visitor() {
+                    Some(inner) => inner.$visit($($($arg),*)?),
+                    None => unreachable!("the validator knows vector operators"),
+                }
+            }
+        )*
+    };
+}
+
+impl<'a, V: VisitOperator<'a, Output = Result<()>>, M: Machine> VisitSimdOperator<'a> for Counting<'_, V, M> {
+    wasmparser::for_each_visit_simd_operator!(forward_simd);
 }

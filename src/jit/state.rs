@@ -9,7 +9,7 @@ use super::reg::{Reg, RegSet};
 /// Where a value of the stack is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loc {
-    /// Known while compiling; an i32's or f32's upper half is zero.
+    /// Known while compiling; an i32's or f32's upper half is zero. A v128 is only ever zero.
     Const(u64),
     /// The present value of a local.
     Local(u32),
@@ -37,6 +37,21 @@ pub(crate) struct Operand {
     pub(crate) temp: Option<Reg>,
 }
 
+impl Operand {
+    /// What an operator keeps in a temporary of its own.
+    pub(crate) fn temporary(kind: Kind, reg: Reg) -> Operand {
+        Operand { kind, src: Src::Reg(reg), temp: Some(reg) }
+    }
+
+    /// Its register, once it was brought into one.
+    pub(crate) fn reg(&self) -> Reg {
+        match self.src {
+            Src::Reg(reg) => reg,
+            _ => unreachable!("the operand was brought into a register"),
+        }
+    }
+}
+
 /// The state between two operators, and the assembler that moves between states emit to.
 #[derive(Debug)]
 pub(crate) struct State<M> {
@@ -49,6 +64,8 @@ pub(crate) struct State<M> {
     free: RegSet,
     /// Where the slots of the value stack begin.
     slots: u32,
+    /// log2 of a slot's bytes.
+    slot_shift: u32,
     /// Values from the bottom that are in their slots or constant.
     settled: usize,
 }
@@ -62,22 +79,23 @@ impl<M: Masm> State<M> {
             temps: RegSet::EMPTY,
             free: RegSet::EMPTY,
             slots: 0,
+            slot_shift: 3,
             settled: 0,
         }
     }
 
     /// Before a function: what is not pinned is free.
-    pub(crate) fn begin(&mut self, pinned: RegSet, slots: u32) {
+    pub(crate) fn begin(&mut self, pinned: RegSet, slots: u32, slot_shift: u32) {
         self.stack.clear();
         self.temps = M::TEMPS.union(RegSet::of(M::UNSAVED_PINS)).minus(pinned);
         self.free = self.temps;
-        self.slots = slots;
+        (self.slots, self.slot_shift) = (slots, slot_shift);
         self.settled = 0;
     }
 
     /// The slot of the value at `index` of the stack.
     pub(crate) fn slot(&self, index: usize) -> u32 {
-        self.slots + 8 * index as u32
+        self.slots + ((index as u32) << self.slot_shift)
     }
 
     // Pushing.

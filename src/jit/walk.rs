@@ -7,12 +7,14 @@
 //! | [`control`] | blocks and branches |
 //! | [`calls`] | calls, and what the runtime does |
 //! | [`memory`] | linear memory, locals, globals, references |
+//! | [`simd`] | vectors: the table of them, and what compiles them |
 
 mod arith;
 mod calls;
 mod control;
 mod decode;
 mod memory;
+mod simd;
 mod visit;
 
 use super::convention::{Place, Places};
@@ -138,10 +140,14 @@ impl<'a, M: Masm> Walk<'a, M> {
         }));
         self.plan = FramePlan::default();
         let slots = self.pins.choose::<M>(&mut self.state.locals, stats, &self.arrivals, &mut self.plan);
-        self.plan.body = slots + 8 * stats.height;
+        let vectors = stats.vectors || self.state.locals.iter().any(|local| local.kind == Kind::V128);
+        // Where there may be a vector, each value of the stack has room for one.
+        let slot_shift = if vectors { 4 } else { 3 };
+        let slots = if vectors { slots.next_multiple_of(16) } else { slots };
+        self.plan.body = slots + (stats.height << slot_shift);
         self.plan.leaf = stats.calls == 0;
         self.plan.check_stack = stats.calls > 0 || self.plan.body > SMALL_FRAME;
-        self.state.begin(self.pins.pinned, slots);
+        self.state.begin(self.pins.pinned, slots, slot_shift);
         self.state.m.reserve();
         self.state.m.align();
         self.state.m.prologue(&self.plan);
@@ -208,6 +214,12 @@ impl<'a, M: Masm> Walk<'a, M> {
         matches!(self.opcode(ahead), BR_IF | IF | SELECT | I32_EQZ)
     }
 
+    /// How many bytes the present operator's opcode takes.
+    fn opcode_len(&self) -> usize {
+        const SIMD: u8 = 0xfd;
+        if self.opcode(0) == SIMD { 1 + self.leb_len(1) } else { 1 }
+    }
+
     /// How many bytes the LEB128 number `ahead` takes.
     fn leb_len(&self, ahead: usize) -> usize {
         let rest = self.code.get(self.at + ahead..).unwrap_or(&[]);
@@ -256,11 +268,11 @@ impl<'a, M: Masm> Walk<'a, M> {
     }
 
     /// Pushes a comparison's outcome: as flags where the next operator asks for a condition, else as a number.
-    fn push_cond(&mut self, cond: Cond) {
-        if self.condition_wanted(1) {
+    fn push_cond(&mut self, cond: Cond, ahead: usize) {
+        if self.condition_wanted(ahead) {
             return self.state.push(Kind::I32, Loc::Flags(cond));
         }
-        let dst = self.result(Kind::I32, 1, []);
+        let dst = self.result(Kind::I32, ahead, []);
         self.state.m.set(cond, dst);
         self.state.push_reg(Kind::I32, dst);
     }

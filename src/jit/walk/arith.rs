@@ -148,12 +148,12 @@ impl<M: Masm> Walk<'_, M> {
         }
         self.state.release(lhs);
         self.state.release(rhs);
-        self.push_cond(cond);
+        self.push_cond(cond, 1);
     }
 
     pub(super) fn eqz(&mut self, width: Width) {
         if let Some(cond) = self.state.pop_flags() {
-            return self.push_cond(cond.negated());
+            return self.push_cond(cond.negated(), 1);
         }
         self.state.push(width.int(), Loc::Const(0));
         self.compare(Cond::Eq, width);
@@ -185,7 +185,7 @@ impl<M: Masm> Walk<'_, M> {
         self.state.m.compare_floats(width, cond, l, r);
         self.state.release(lhs);
         self.state.release(rhs);
-        self.push_cond(cond);
+        self.push_cond(cond, 1);
     }
 
     /// Conversions of two bytes' opcode say how far the next operator is.

@@ -14,14 +14,14 @@ use wasmparser::{MemArg, MemArgTarget};
 const FOUR_GIB: u64 = 1 << 32;
 
 /// A place in linear memory, and the temporaries that it keeps busy.
-struct Place {
-    address: Address,
+pub(super) struct Place {
+    pub(super) address: Address,
     temps: [Option<Reg>; 2],
 }
 
 impl Place {
     /// Its temporaries, as operands to release.
-    fn operands(&self) -> [Operand; 2] {
+    pub(super) fn operands(&self) -> [Operand; 2] {
         self.temps.map(|temp| Operand { kind: Kind::I64, src: Src::Imm(0), temp })
     }
 }
@@ -29,7 +29,7 @@ impl Place {
 impl<M: Masm> Walk<'_, M> {
     pub(super) fn load(&mut self, op: Load, memarg: MemArg) {
         let Some(place) = self.place_in_memory(memarg, op.size()) else { return self.never(op.kind()) };
-        let ahead = 1 + self.memarg_len();
+        let ahead = self.opcode_len() + self.memarg_len();
         let [a, b] = place.operands();
         let dst = self.result(op.kind(), ahead, [a, b]);
         self.state.m.load(op, dst, place.address);
@@ -37,13 +37,13 @@ impl<M: Masm> Walk<'_, M> {
     }
 
     /// The result of an access that always traps.
-    fn never(&mut self, kind: Kind) {
+    pub(super) fn never(&mut self, kind: Kind) {
         self.state.push(kind, Loc::Const(0));
     }
 
     pub(super) fn store(&mut self, op: Store, memarg: MemArg) {
         let mut value = self.state.pop();
-        if !matches!(value.src, Src::Imm(_)) {
+        if !matches!(value.src, Src::Imm(_)) || op == Store::V128 {
             self.state.in_reg(&mut value);
         }
         if let Some(place) = self.place_in_memory(memarg, op.size()) {
@@ -56,15 +56,16 @@ impl<M: Masm> Walk<'_, M> {
     }
 
     /// How many bytes the present operator's memory argument takes.
-    fn memarg_len(&self) -> usize {
-        let flags = self.leb_len(1);
-        let index = if self.opcode(1) & 0x40 != 0 { self.leb_len(1 + flags) } else { 0 };
-        flags + index + self.leb_len(1 + flags + index)
+    pub(super) fn memarg_len(&self) -> usize {
+        let at = self.opcode_len();
+        let flags = self.leb_len(at);
+        let index = if self.opcode(at) & 0x40 != 0 { self.leb_len(at + flags) } else { 0 };
+        flags + index + self.leb_len(at + flags + index)
     }
 
     /// Takes an index off the stack and makes an address that is inside the memory, or faults, or was checked.
     /// `None` where it can only be outside; the trap is emitted then.
-    fn place_in_memory(&mut self, memarg: MemArg, size: u64) -> Option<Place> {
+    pub(super) fn place_in_memory(&mut self, memarg: MemArg, size: u64) -> Option<Place> {
         let index = self.state.pop();
         let memory = self.env.memories[memory_of(memarg) as usize];
         if memory.style == MemoryStyle::Checked {

@@ -7,7 +7,10 @@ use crate::jit::env::Kind;
 use crate::jit::masm::Masm;
 use crate::jit::ops::Width::{W32, W64};
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store};
-use wasmparser::{BlockType, BrTable, FrameKind, FrameStack, HeapType, Ieee32, Ieee64, MemArg, ValType, VisitOperator};
+use wasmparser::{
+    BlockType, BrTable, FrameKind, FrameStack, HeapType, Ieee32, Ieee64, MemArg, ValType, VisitOperator,
+    VisitSimdOperator,
+};
 
 impl<M: Masm> FrameStack for Walk<'_, M> {
     fn current_frame(&self) -> Option<FrameKind> {
@@ -47,6 +50,10 @@ macro_rules! operators {
                     }
                 }
             )*
+
+            fn simd_visitor(&mut self) -> Option<&mut dyn VisitSimdOperator<'a, Output = ()>> {
+                Some(self)
+            }
 
             fn visit_block(&mut self, ty: BlockType) {
                 self.open_block(FrameKind::Block, ty);

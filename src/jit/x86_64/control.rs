@@ -3,6 +3,7 @@
 use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
+use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
 use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Src, is_vector};
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use crate::jit::reg::Reg;
@@ -228,6 +229,7 @@ impl Masm for Assembler {
             next += 1;
         }
         self.cold.clear();
+        self.place_constants();
     }
 
     fn mov(&mut self, kind: Kind, dst: Dst, src: Src) {
@@ -395,6 +397,58 @@ impl Masm for Assembler {
 
     fn convert(&mut self, op: Convert, dst: Reg, src: Reg) {
         self.convert_impl(op, dst, src);
+    }
+
+    fn vector_const(&mut self, dst: Reg, bits: u128) {
+        self.packed_const(dst.number(), bits);
+    }
+
+    fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Reg) {
+        self.lanes_impl(op, shape, dst, lhs, rhs);
+    }
+
+    fn lanes_unary(&mut self, op: LaneUnOp, shape: Shape, dst: Reg, src: Reg) {
+        self.lanes_unary_impl(op, shape, dst, src);
+    }
+
+    fn lanes_shift(&mut self, op: LaneShift, shape: Shape, dst: Reg, lhs: Reg, by: Src) {
+        self.lanes_shift_impl(op, shape, dst, lhs, by);
+    }
+
+    fn lanes_test(&mut self, test: LaneTest, shape: Shape, src: Reg) -> Cond {
+        self.lanes_test_impl(test, shape, src)
+    }
+
+    fn bitmask(&mut self, shape: Shape, dst: Reg, src: Reg) {
+        self.bitmask_impl(shape, dst, src);
+    }
+
+    fn splat(&mut self, shape: Shape, dst: Reg, src: Reg) {
+        self.splat_impl(shape, dst, src);
+    }
+
+    fn extract_lane(&mut self, shape: Shape, sign: Sign, lane: u8, dst: Reg, src: Reg) {
+        self.extract_lane_impl(shape, sign, lane, dst, src);
+    }
+
+    fn replace_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, src: Reg) {
+        self.replace_lane_impl(shape, lane, dst, vector, src);
+    }
+
+    fn shuffle(&mut self, lanes: [u8; 16], dst: Reg, lhs: Reg, rhs: Reg) {
+        self.shuffle_impl(lanes, dst, lhs, rhs);
+    }
+
+    fn bitselect(&mut self, dst: Reg, yes: Reg, no: Reg, mask: Reg) {
+        self.bitselect_impl(dst, yes, no, mask);
+    }
+
+    fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address) {
+        self.load_lane_impl(shape, lane, dst, vector, from);
+    }
+
+    fn store_lane(&mut self, shape: Shape, lane: u8, to: Address, src: Reg) {
+        self.store_lane_impl(shape, lane, to, src);
     }
 
     fn load(&mut self, op: Load, dst: Reg, from: Address) {

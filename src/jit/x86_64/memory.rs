@@ -21,6 +21,7 @@ impl Assembler {
             Load::S16(Width::W64) => self.extend_word_wide(from, d),
             Load::U16(_) => self.zero_extend_word(from, d),
             Load::S32 => from_mem!(self, from, movsxd Rq(d)),
+            Load::V128 | Load::Extend(..) | Load::Splat(_) | Load::Zero(_) => self.load_vector(op, d, from),
         }
     }
 
@@ -71,6 +72,7 @@ impl Assembler {
             Store::B16 => to_mem!(self, to, mov WORD => bits as i16),
             Store::B32 | Store::F32 => to_mem!(self, to, mov DWORD => bits as i32),
             Store::B64 | Store::F64 => self.store_imm(to, bits),
+            Store::V128 => unreachable!("a vector that is stored is in a register"),
         }
     }
 
@@ -89,6 +91,7 @@ impl Assembler {
             Store::B64 => to_mem!(self, to, mov => Rq(s)),
             Store::F32 => to_mem!(self, to, movss => Rx(s)),
             Store::F64 => to_mem!(self, to, movsd => Rx(s)),
+            Store::V128 => self.store_vector(to, s),
         }
     }
 

@@ -6,6 +6,7 @@ mod float;
 mod int;
 mod memory;
 mod moves;
+mod simd;
 mod stubs;
 
 use super::abi::TrapCode;
@@ -74,6 +75,7 @@ const fn xmm(number: u8) -> Reg {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Features {
     pub(crate) avx: bool,
+    pub(crate) avx2: bool,
     pub(crate) bmi1: bool,
     pub(crate) bmi2: bool,
     pub(crate) lzcnt: bool,
@@ -85,6 +87,7 @@ impl Features {
     pub(crate) fn detect() -> Features {
         Features {
             avx: std::arch::is_x86_feature_detected!("avx"),
+            avx2: std::arch::is_x86_feature_detected!("avx2"),
             bmi1: std::arch::is_x86_feature_detected!("bmi1"),
             bmi2: std::arch::is_x86_feature_detected!("bmi2"),
             lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
@@ -120,6 +123,8 @@ pub(crate) struct Assembler {
     pub(crate) buf: Buffer,
     pub(crate) relocations: Vec<Relocation>,
     cold: Vec<Cold>,
+    /// What comes behind the present function.
+    constants: Vec<simd::Constant>,
     features: Features,
     /// How far below the stack pointer the present function's frame lies: a leaf's small frame stays in the red zone.
     red_zone: i32,
@@ -134,6 +139,7 @@ impl Assembler {
             buf: Buffer::with_capacity(size),
             relocations: Vec::new(),
             cold: Vec::new(),
+            constants: Vec::new(),
             features,
             red_zone: 0,
             zero_flag: None,

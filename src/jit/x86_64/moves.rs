@@ -80,6 +80,10 @@ impl Assembler {
             (Kind::F64, Src::Reg(src)) => to_mem!(self, to, movsd => Rx(src.number())),
             (Kind::F32, Src::Reg(src)) => to_mem!(self, to, movss => Rx(src.number())),
             (_, Src::Reg(src)) => to_mem!(self, to, mov => Rq(src.number())),
+            (Kind::V128, Src::Imm(_)) => {
+                asm!(self; xorps Rx(X15), Rx(X15));
+                to_mem!(self, to, movups => Rx(X15));
+            }
             (_, Src::Imm(bits)) => self.store_imm(to, bits),
             (_, Src::Slot(from)) => {
                 from_mem!(self, self.slot(from), mov Rq(R11.number()));

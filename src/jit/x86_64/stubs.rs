@@ -136,7 +136,8 @@ pub(crate) fn host_stub(m: &mut Assembler, signature: &Signature) {
     match signature.results.first() {
         Some(Kind::I32 | Kind::F32) => m.load_value(Kind::I32, RAX, value(RSP, 0)),
         Some(Kind::I64 | Kind::F64 | Kind::Ref) => m.load_value(Kind::I64, RAX, value(RSP, 0)),
-        Some(Kind::V128) | None => {}
+        Some(Kind::V128) => m.load_value(Kind::V128, Assembler::VECTOR_RESULT, value(RSP, 0)),
+        None => {}
     }
     asm!(m; add rsp, area as i32; ret);
 }

@@ -1,0 +1,75 @@
+//! Vectors: which instructions each operator becomes, by concern.
+//!
+//! Everything is written once, for three operands: [`encode`] makes AVX's form of it where the processor has that, and else
+//! a move and SSE's. The floor is SSE4.1. Sequences compute in the assembler's own registers (X14, X15) and write their
+//! destination last, so that it may be one of the sources.
+
+mod arith;
+mod compare;
+mod convert;
+mod encode;
+mod memory;
+mod shift;
+mod shuffle;
+
+pub(super) use encode::Constant;
+
+use super::{Assembler, X14, X15};
+use crate::jit::lanes::{LaneOp, LaneUnOp, Shape};
+use crate::jit::reg::Reg;
+use encode::ops;
+
+ops! {
+    MOVAPS 0x00 0x0f 0x28;
+    MOVUPS 0x00 0x0f 0x10;
+    MOVD_TO 0x66 0x0f 0x6e;
+    MOVQ_TO 0x66 0x0f 0x6e w;
+    PCMPEQD 0x66 0x0f 0x76;
+    PXOR 0x66 0x0f 0xef;
+    PAND 0x66 0x0f 0xdb;
+    PANDN 0x66 0x0f 0xdf;
+    POR 0x66 0x0f 0xeb;
+    PSHUFD 0x66 0x0f 0x70;
+    PSHUFB 0x66 0x0f38 0x00;
+}
+
+impl Assembler {
+    pub(super) fn lanes_impl(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Reg) {
+        let (d, mut a, mut b) = (dst.number(), lhs.number(), rhs.number());
+        if op.commutes() && d == b {
+            std::mem::swap(&mut a, &mut b);
+        }
+        match op {
+            LaneOp::Compare(cond) => self.lanes_compare(cond, shape, d, a, b),
+            LaneOp::Narrow(sign) => self.narrow(sign, shape, d, a, b),
+            LaneOp::Swizzle => self.swizzle(d, a, b),
+            _ => self.lanes_arith(op, shape, d, a, b),
+        }
+    }
+
+    pub(super) fn lanes_unary_impl(&mut self, op: LaneUnOp, shape: Shape, dst: Reg, src: Reg) {
+        let (d, s) = (dst.number(), src.number());
+        match op {
+            LaneUnOp::Extend(half, sign) => self.extend(half, sign, shape, d, s),
+            LaneUnOp::Convert(_)
+            | LaneUnOp::TruncSat(_)
+            | LaneUnOp::TruncSatZero(_)
+            | LaneUnOp::Demote
+            | LaneUnOp::Promote => self.lanes_convert(op, shape, d, s),
+            _ => self.lanes_arith_unary(op, shape, d, s),
+        }
+    }
+
+    pub(super) fn bitselect_impl(&mut self, dst: Reg, yes: Reg, no: Reg, mask: Reg) {
+        let m = mask.number();
+        self.packed(PAND, X15, m, yes.number());
+        self.packed(PANDN, X14, m, no.number());
+        self.packed(POR, dst.number(), X14, X15);
+    }
+
+    /// Inverts all bits.
+    fn invert(&mut self, d: u8, s: u8) {
+        self.ones(X15);
+        self.packed(PXOR, d, s, X15);
+    }
+}
