@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) max_tables: usize,
     pub(crate) max_host_references: usize,
     pub(crate) compile_threads: usize,
+    pub(crate) unused_features: Vec<String>,
 }
 
 impl Default for Config {
@@ -52,6 +53,7 @@ impl Config {
             max_tables: 10_000,
             max_host_references: 10_000_000,
             compile_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            unused_features: Vec::new(),
         }
     }
 
@@ -108,6 +110,14 @@ impl Config {
     /// Threads that compile one module. As many as the machine has unless set.
     pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
         self.compile_threads = threads.max(1);
+        self
+    }
+
+    /// Features of the processor that compiled code does without, by name (`avx`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`), as on a processor that
+    /// has none of them: for tests of that code. None unless set; a name that means nothing to the compiler is an
+    /// error of [`Engine::new`](crate::Engine::new).
+    pub fn unused_processor_features(&mut self, names: impl IntoIterator<Item: Into<String>>) -> &mut Config {
+        self.unused_features = names.into_iter().map(Into::into).collect();
         self
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::code::CodeMemory;
 use crate::jit::{self, abi::MemoryStyle};
 use crate::memory::{self, Region};
-use crate::{Config, FuncType, MemoryType, Result, trap};
+use crate::{Config, Error, FuncType, MemoryType, Result, trap};
 
 /// Compiles modules and is shared by the stores that run them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +35,9 @@ impl Engine {
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported), where the configuration asks for what this machine does not have.
     pub fn new(config: &Config) -> Result<Engine> {
+        if let Some(name) = config.unused_features.iter().find(|name| !jit::is_processor_feature(name)) {
+            return Err(Error::Unsupported(format!("the compiler uses no processor feature {name}")));
+        }
         Ok(Engine::with(config.clone()))
     }
 
@@ -95,6 +98,13 @@ mod tests {
         assert_eq!(engine.signature_id(&unary()), 1);
         assert_eq!(engine.signature_id(&FuncType::new([], [])), 2);
         assert_eq!(engine.signature_id(&unary()), 1);
+    }
+
+    #[test]
+    fn unused_features_are_those_the_compiler_knows() {
+        let engine = |name: &str| Engine::new(Config::new().unused_processor_features([name]));
+        assert!(engine("bmi2").is_ok());
+        assert_eq!(engine("tea").unwrap_err().to_string(), "not supported: the compiler uses no processor feature tea");
     }
 
     #[test]

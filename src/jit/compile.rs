@@ -22,7 +22,10 @@ const FUNCTION_CODE_MAX: u32 = 1 << 30;
 /// # Errors
 /// The first function, by index, that is not valid or exceeds a limit.
 pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
-    let features = Features::detect();
+    let mut features = Features::detect();
+    for name in &env.unused_features {
+        features.named(name).into_iter().for_each(|has| *has = false);
+    }
     let threads = threads.clamp(1, functions.len().div_ceil(BATCH).max(1));
     let parts = if threads == 1 {
         vec![worker(env, features, functions)?]
@@ -143,6 +146,12 @@ fn stubs(env: &Env, features: Features, code: &mut Code) {
         }
     }
     code.text.extend_from_slice(m.buf.bytes());
+}
+
+/// Whether the compiler uses a feature of this name, where the processor has it, beyond what it always needs.
+#[must_use]
+pub fn is_processor_feature(name: &str) -> bool {
+    Features::default().named(name).is_some()
 }
 
 /// The [`abi::FuncRef::entry`](super::abi::FuncRef::entry) of host functions of a type that take their parameters as an array

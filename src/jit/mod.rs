@@ -22,7 +22,7 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 use x86_64 as machine;
 
-pub use compile::{compile, host_stub};
+pub use compile::{compile, host_stub, is_processor_feature};
 pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
 
 use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};

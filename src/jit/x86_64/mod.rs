@@ -72,7 +72,7 @@ const fn xmm(number: u8) -> Reg {
 }
 
 /// What the processor offers beyond SSE4.1.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Features {
     pub(crate) avx: bool,
     pub(crate) avx2: bool,
@@ -93,6 +93,18 @@ impl Features {
             lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
             popcnt: std::arch::is_x86_feature_detected!("popcnt"),
         }
+    }
+
+    /// By its name, if there is one of that name.
+    pub(crate) fn named(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "avx" => &mut self.avx,
+            "bmi1" => &mut self.bmi1,
+            "bmi2" => &mut self.bmi2,
+            "lzcnt" => &mut self.lzcnt,
+            "popcnt" => &mut self.popcnt,
+            _ => return None,
+        })
     }
 }
 
