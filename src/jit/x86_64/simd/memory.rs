@@ -32,8 +32,8 @@ impl Assembler {
 
     fn load_splat(&mut self, shape: Shape, d: u8, from: Address) {
         match shape {
-            Shape::I8x16 if self.features.avx2 => self.packed_move(VPBROADCASTB, d, from, None),
-            Shape::I16x8 if self.features.avx2 => self.packed_move(VPBROADCASTW, d, from, None),
+            Shape::I8x16 if self.features.broadcasts() => self.packed_move(VPBROADCASTB, d, from, None),
+            Shape::I16x8 if self.features.broadcasts() => self.packed_move(VPBROADCASTW, d, from, None),
             Shape::I32x4 if self.features.avx => self.packed_move(VBROADCASTSS, d, from, None),
             Shape::I64x2 => self.packed_move(MOVDDUP, d, from, None),
             Shape::I32x4 => {

@@ -85,7 +85,7 @@ fn interleave(lanes: &[u8; 16]) -> Option<Op> {
 fn blend(lanes: &[u8; 16]) -> Option<u8> {
     let words = wide_lanes::<8>(lanes)?;
     let stays = words.iter().enumerate().all(|(i, &word)| word % 8 == i as u8);
-    stays.then(|| words.iter().rev().fold(0, |mask, &word| mask << 1 | word / 8))
+    stays.then(|| words.iter().rev().fold(0, |mask, &word| (mask << 1) | (word / 8)))
 }
 
 /// The bytes of one of the sources, as `pshufb` takes them: the other's are 0.
@@ -163,8 +163,8 @@ impl Assembler {
     /// The lowest lane to all places.
     pub(super) fn splat_lowest(&mut self, shape: Shape, d: u8) {
         match shape {
-            Shape::I8x16 if self.features.avx2 => self.packed_unary(VPBROADCASTB, d, d),
-            Shape::I16x8 if self.features.avx2 => self.packed_unary(VPBROADCASTW, d, d),
+            Shape::I8x16 if self.features.broadcasts() => self.packed_unary(VPBROADCASTB, d, d),
+            Shape::I16x8 if self.features.broadcasts() => self.packed_unary(VPBROADCASTW, d, d),
             Shape::I8x16 => {
                 self.zero(X15);
                 self.packed(PSHUFB, d, d, X15);
@@ -216,7 +216,7 @@ impl Assembler {
             (Shape::F32x4, _) => self.packed_imm(INSERTPS, d, v, s, lane << 4),
             (Shape::F64x2, 0) => self.packed(MOVSD, d, v, s),
             (Shape::F64x2, _) => self.packed(MOVLHPS, d, v, s),
-            _ => self.packed_imm(insert(shape), d, v, s, lane),
+            _ => self.packed_insert(insert(shape), d, v, s, lane),
         }
     }
 }
