@@ -91,7 +91,7 @@ impl<M: Masm> Walk<'_, M> {
     fn constant_place(&mut self, base: Reg, base_temp: Option<Reg>, at: u64, size: u64) -> Option<Place> {
         if at + size > FOUR_GIB {
             self.state.m.trap(TrapCode::MemoryOutOfBounds);
-            base_temp.map(|reg| self.state.release_reg(reg));
+            base_temp.into_iter().for_each(|reg| self.state.release_reg(reg));
             return None;
         }
         if let Ok(offset) = i32::try_from(at) {
@@ -239,7 +239,7 @@ impl<M: Masm> Walk<'_, M> {
         }
         let (place, temp) = self.global(index);
         self.state.m.store_field(value.kind, place, value.src);
-        temp.map(|reg| self.state.release_reg(reg));
+        temp.into_iter().for_each(|reg| self.state.release_reg(reg));
         self.state.release(value);
     }
 }

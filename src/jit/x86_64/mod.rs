@@ -1,5 +1,7 @@
 //! The x86_64 machine: System V, with AVX, BMI and LZCNT forms where the processor has them.
 
+#![allow(clippy::useless_conversion, reason = "dynasm converts the registers that it is given, whatever they are")]
+
 mod control;
 mod convert;
 mod float;
