@@ -84,7 +84,7 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
         // SAFETY: the pc is in this code.
         let trap = unsafe { cause(signal, info, registers, link) }?;
         // SAFETY: this thread's, which is in its handler; see `activation`.
-        unsafe { walk(&mut *capture(), trap, registers, code) };
+        unsafe { walk(&mut *capture(), trap, registers, code, link.activation.stack_pointer as usize) };
         Some(code.memory.at(code.trap_exit) as usize)
     });
     let Some(pc) = exit.flatten() else {
@@ -119,11 +119,12 @@ unsafe fn in_a_memory(link: &Link, address: usize) -> bool {
     memories.iter().any(|memory| memory.get().reserves(address))
 }
 
-/// Captures the addresses in all functions up to the entry, or to the first code that is not of a known frame.
+/// Captures the addresses in all functions up to the entry, whose stack pointer is `end`, or to the first code that is not of a
+/// known frame.
 ///
 /// # Safety
 /// The registers are those of a fault in `code`.
-unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, code: &CodeInfo) {
+unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, code: &CodeInfo, end: usize) {
     capture.start(trap);
     let frame = |code: &CodeInfo, registers: Registers| {
         code.function_at(registers.pc).map(|(index, _)| code.functions[index].frame)
@@ -133,10 +134,10 @@ unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, 
         known = known.map(|_| 0);
     }
     while let Some(size) = known {
-        if !capture.push(registers.pc) {
+        if !capture.push(registers.pc) || registers.sp + size as usize >= end {
             return;
         }
-        // SAFETY: in a function with a frame of this size.
+        // SAFETY: in a function with a frame of this size; at worst, what is read is on this stack but no address.
         registers = unsafe { registers.caller(size) };
         known =
             code::find(registers.pc - 1, |code| frame(code, Registers { pc: registers.pc - 1, ..registers })).flatten();
