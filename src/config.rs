@@ -2,8 +2,13 @@
 
 use wasmparser::WasmFeatures;
 
-/// WebAssembly 2.0, and relaxed vectors.
-const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WasmFeatures::RELAXED_SIMD);
+/// What WebAssembly 3.0 adds, as far as it is here.
+const WASM3: WasmFeatures = WasmFeatures::RELAXED_SIMD
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::MEMORY64);
+
+const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WASM3);
 
 /// Features and limits of an [`Engine`](crate::Engine). Every limit is answered by an error, or by the
 /// -1 of `memory.grow` and `table.grow`, and counts what is used, not what is declared.
@@ -39,7 +44,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// WebAssembly 2.0, relaxed vectors, and limits that real programs do not meet.
+    /// WebAssembly 2.0, of 3.0 relaxed vectors, extended constants, several memories and 64-bit memories, and limits that
+    /// real programs do not meet.
     #[must_use]
     pub fn new() -> Config {
         Config {
@@ -123,7 +129,41 @@ impl Config {
 
     /// Whether what came after WebAssembly 1.0 is accepted. On unless set.
     pub fn wasm_2(&mut self, enable: bool) -> &mut Config {
-        self.features.set(FEATURES.difference(WasmFeatures::WASM1), enable);
+        self.feature(FEATURES.difference(WasmFeatures::WASM1), enable)
+    }
+
+    /// Whether what came after WebAssembly 2.0 is accepted. On unless set.
+    pub fn wasm_3(&mut self, enable: bool) -> &mut Config {
+        self.feature(WASM3, enable)
+    }
+
+    /// Whether vectors' relaxed operators are accepted. On unless set.
+    pub fn wasm_relaxed_simd(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::RELAXED_SIMD, enable)
+    }
+
+    /// Whether constant expressions may calculate. On unless set.
+    pub fn wasm_extended_const(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::EXTENDED_CONST, enable)
+    }
+
+    /// Whether modules may have several memories. On unless set.
+    pub fn wasm_multi_memory(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::MULTI_MEMORY, enable)
+    }
+
+    /// Whether memories and tables may have 64-bit indices. On unless set.
+    pub fn wasm_memory64(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::MEMORY64, enable)
+    }
+
+    /// Whether memories may have pages of one byte. Off unless set, since it is a proposal still.
+    pub fn wasm_custom_page_sizes(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::CUSTOM_PAGE_SIZES, enable)
+    }
+
+    fn feature(&mut self, feature: WasmFeatures, enable: bool) -> &mut Config {
+        self.features.set(feature, enable);
         self
     }
 }

@@ -79,13 +79,13 @@ fn webassembly_1() {
 
 #[test]
 fn webassembly_2() {
-    check(&Config::new(), spec(SpecVersion::V2), "wasm-v2/", 10_000);
+    check(Config::new().wasm_3(false), spec(SpecVersion::V2), "wasm-v2/", 10_000);
 }
 
 /// The same with accesses checked by instructions, in memories that move when they grow.
 #[test]
 fn webassembly_2_without_guard_pages() {
-    check(Config::new().guard_pages(false), spec(SpecVersion::V2), "wasm-v2/", 10_000);
+    check(Config::new().wasm_3(false).guard_pages(false), spec(SpecVersion::V2), "wasm-v2/", 10_000);
 }
 
 #[test]
@@ -116,4 +116,24 @@ fn relaxed_vectors_without_avx() {
     let mut config = Config::new();
     config.unused_processor_features(["avx"]);
     check(&config, proposal(Proposal::RelaxedSimd), "relaxed-simd/", 50);
+}
+
+#[test]
+fn extended_constants() {
+    check(&Config::new(), proposal(Proposal::ExtendedConst), "extended-const/", 200);
+}
+
+#[test]
+fn multiple_memories() {
+    check(&Config::new(), proposal(Proposal::MultiMemory), "multi-memory/", 900);
+}
+
+#[test]
+fn memories_with_64_bit_indices() {
+    check(Config::new().wasm_multi_memory(false), proposal(Proposal::Memory64), "memory64/", 1500);
+}
+
+#[test]
+fn custom_page_sizes() {
+    check(Config::new().wasm_custom_page_sizes(true), proposal(Proposal::CustomPageSizes), "custom-page-sizes/", 200);
 }
