@@ -195,7 +195,11 @@ fn checked_offset(offset: u64) -> Result<u64, Errno> {
 
 fn read_file(file: &dyn File, memory: &mut [u8], spans: &Spans, offset: &mut u64) -> FsResult<usize> {
     spans.scatter(memory, |buffers| {
-        let read = file.read_vectored_at(buffers, *offset)?;
+        // One buffer is the common case, and the simpler call costs less in the kernel.
+        let read = match buffers {
+            [buffer] => file.read_at(buffer, *offset)?,
+            several => file.read_vectored_at(several, *offset)?,
+        };
         *offset = offset.saturating_add(read as u64);
         Ok(read)
     })
@@ -214,7 +218,10 @@ fn write_file(file: &dyn File, flags: FdFlags, buffers: &[IoSlice<'_>], offset: 
     let (written, end) = if flags.contains(FdFlags::APPEND) {
         file.append(buffers)?
     } else {
-        let written = file.write_vectored_at(buffers, offset)?;
+        let written = match buffers {
+            [buffer] => file.write_at(buffer, offset)?,
+            several => file.write_vectored_at(several, offset)?,
+        };
         (written, offset.saturating_add(written as u64))
     };
     if flags.intersects(FdFlags::DSYNC | FdFlags::SYNC | FdFlags::RSYNC) {
