@@ -1,12 +1,13 @@
 //! A module's functions, on one thread or several, to one run of code.
 
+use super::convention::Places;
 use super::env::{Env, Signature};
 use super::machine::{self, Assembler, Features, Relocation};
 use super::masm::Masm;
 use super::scan::{Stats, scan};
 use super::walk::Walk;
 use super::{Code, CompileError, Function, FunctionCode};
-use wasmparser::FuncValidatorAllocations;
+use wasmparser::{FuncToValidate, FuncValidatorAllocations};
 
 /// Functions that a thread takes at once.
 const BATCH: usize = 64;
@@ -27,41 +28,69 @@ pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Resul
         features.named(name).into_iter().for_each(|has| *has = false);
     }
     let threads = threads.clamp(1, functions.len().div_ceil(BATCH).max(1));
-    let parts = if threads == 1 {
-        vec![worker(env, features, functions)?]
-    } else {
-        let mut shares: Vec<Vec<Function<'_>>> = Vec::new();
-        let mut rest = functions;
-        let total: usize = rest.iter().map(|(_, body)| body.as_bytes().len()).sum();
-        for _ in 1..threads {
-            let share = split_share(&mut rest, total / threads);
-            shares.push(share);
-        }
-        shares.push(rest);
-        std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                shares.into_iter().map(|share| scope.spawn(move || worker(env, features, share))).collect();
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect::<Result<Vec<_>, _>>()
-        })?
+    let code = match attempt(env, features, &functions, threads, 0) {
+        Err(Stop::TailArea) => attempt(env, features, &functions, threads, largest_area(env)),
+        done => done,
     };
-    link(env, features, parts)
+    code.map_err(|stop| match stop {
+        Stop::Error(error) => error,
+        Stop::TailArea => CompileError::Limit(0, "its tail calls have too many arguments"),
+    })
 }
 
-/// Takes functions off the front until they have `bytes` of code.
-fn split_share<'a>(functions: &mut Vec<Function<'a>>, bytes: usize) -> Vec<Function<'a>> {
-    let mut sum = 0;
-    let count = functions
-        .iter()
-        .take_while(|(_, body)| {
-            sum += body.as_bytes().len();
-            sum <= bytes
-        })
-        .count();
-    let rest = functions.split_off(count);
-    std::mem::replace(functions, rest)
+/// Why an attempt was given up.
+enum Stop {
+    Error(CompileError),
+    /// A tail call has more stack arguments than its caller is sure to have received room for. Callers reserve that room, and
+    /// may have been compiled already: so the module is begun again, with room for the most arguments in each frame. Few modules
+    /// have tail calls and of those few have so many arguments, so that all others do not pay.
+    TailArea,
+}
+
+impl From<CompileError> for Stop {
+    fn from(error: CompileError) -> Stop {
+        Stop::Error(error)
+    }
+}
+
+/// Bytes of stack arguments, at the most, of any function of the module's types.
+fn largest_area(env: &Env) -> u32 {
+    env.types.iter().map(|ty| Places::<Assembler>::stack_bytes(&ty.params)).max().unwrap_or(0)
+}
+
+/// Compiles with `area` bytes for stack arguments in each frame that calls.
+fn attempt(env: &Env, features: Features, functions: &[Function<'_>], threads: usize, area: u32) -> Result<Code, Stop> {
+    let parts = if threads == 1 {
+        vec![worker(env, features, functions, area)?]
+    } else {
+        std::thread::scope(|scope| {
+            let spawn = |share| scope.spawn(move || worker(env, features, share, area));
+            let workers: Vec<_> = shares(functions, threads).into_iter().map(spawn).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            workers.into_iter().map(join).collect::<Result<Vec<_>, _>>()
+        })?
+    };
+    Ok(link(env, features, parts, area)?)
+}
+
+/// Cuts the functions into as many runs of about the same length of code.
+fn shares<'f, 'a>(mut functions: &'f [Function<'a>], threads: usize) -> Vec<&'f [Function<'a>]> {
+    let total: usize = functions.iter().map(|(_, body)| body.as_bytes().len()).sum();
+    let mut shares = Vec::with_capacity(threads);
+    for _ in 1..threads {
+        let mut bytes = 0;
+        let fits = |(_, body): &&Function<'_>| {
+            bytes += body.as_bytes().len();
+            bytes <= total / threads
+        };
+        let (share, rest) = functions.split_at(functions.iter().take_while(fits).count());
+        shares.push(share);
+        functions = rest;
+    }
+    shares.push(functions);
+    shares
 }
 
 /// One thread's functions, one after another.
@@ -70,30 +99,41 @@ struct Part {
     functions: Vec<FunctionCode>,
 }
 
-fn worker(env: &Env, features: Features, functions: Vec<Function<'_>>) -> Result<Part, CompileError> {
+fn worker(env: &Env, features: Features, functions: &[Function<'_>], area: u32) -> Result<Part, Stop> {
     let bytes: usize = functions.iter().map(|(_, body)| body.as_bytes().len()).sum();
     let mut walk = Walk::new(env, Assembler::new(features, bytes * EXPANSION));
     let mut stats = Stats::default();
     let mut allocations = FuncValidatorAllocations::default();
     let mut codes = Vec::with_capacity(functions.len());
     for (function, body) in functions {
-        let index = function.index;
+        let FuncToValidate { ref resources, index, ty, features } = *function;
+        let function = FuncToValidate { resources: resources.clone(), index, ty, features };
         let mut validator = function.into_validator(std::mem::take(&mut allocations));
-        scan::<Assembler, _>(env, &mut validator, &body, &mut stats).map_err(CompileError::Invalid)?;
+        scan::<Assembler, _>(env, &mut validator, body, &mut stats).map_err(CompileError::Invalid)?;
         allocations = validator.into_allocations();
+        reserve_area(env, ty, &mut stats, area)?;
         let before = walk.masm().position();
-        let frame = walk.function(index, &body, &stats).map_err(CompileError::Invalid)?;
+        let frame = walk.function(index, body, &stats).map_err(CompileError::Invalid)?;
         let end = walk.masm().position();
         if end - before > FUNCTION_CODE_MAX || end > i32::MAX as u32 {
-            return Err(CompileError::Limit(index, "its code is too large"));
+            return Err(CompileError::Limit(index, "its code is too large").into());
         }
         codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
     }
     Ok(Part { assembler: walk.into_masm(), functions: codes })
 }
 
+/// Makes room for the arguments of callees' tail calls, and checks that this function's own have room.
+fn reserve_area(env: &Env, ty: u32, stats: &mut Stats, area: u32) -> Result<(), Stop> {
+    if stats.calls > 0 {
+        stats.outgoing = stats.outgoing.max(area);
+    }
+    let own = Places::<Assembler>::stack_bytes(&env.types[ty as usize].params);
+    if stats.tail > own.max(area) { Err(Stop::TailArea) } else { Ok(()) }
+}
+
 /// Puts the parts behind each other, resolves calls between functions, and adds the stubs.
-fn link(env: &Env, features: Features, parts: Vec<Part>) -> Result<Code, CompileError> {
+fn link(env: &Env, features: Features, parts: Vec<Part>, area: u32) -> Result<Code, CompileError> {
     let mut code = Code::default();
     let mut relocations: Vec<Relocation> = Vec::new();
     for Part { assembler, functions } in parts {
@@ -119,12 +159,12 @@ fn link(env: &Env, features: Features, parts: Vec<Part>) -> Result<Code, Compile
         let field = field as usize;
         code.text[field..field + 4].copy_from_slice(&target.wrapping_sub(field as u32 + 4).to_le_bytes());
     }
-    stubs(env, features, &mut code);
+    stubs(env, features, &mut code, area);
     Ok(code)
 }
 
 /// The stubs of the types that escaping functions have.
-fn stubs(env: &Env, features: Features, code: &mut Code) {
+fn stubs(env: &Env, features: Features, code: &mut Code, area: u32) {
     let mut m = Assembler::new(features, 0);
     code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
     let base = code.text.len() as u32;
@@ -138,11 +178,13 @@ fn stubs(env: &Env, features: Features, code: &mut Code) {
             m.reserve();
             m.align();
             code.entry_stubs[ty] = Some(base + m.position());
-            machine::entry_stub(&mut m, &env.types[ty]);
+            machine::entry_stub(&mut m, &env.types[ty], area);
             m.reserve();
             m.align();
-            code.adapters[ty] = Some(base + m.position());
-            machine::adapter(&mut m, &env.types[ty]);
+            let start = base + m.position();
+            let frame = machine::adapter(&mut m, &env.types[ty], area);
+            code.adapters[ty] = Some(start);
+            code.stubs.push(FunctionCode { start, end: base + m.position(), frame });
         }
     }
     code.text.extend_from_slice(m.buf.bytes());

@@ -205,6 +205,15 @@ pub(crate) trait Masm: Machine {
     fn call(&mut self, function: u32);
     /// Through the [`Import`](super::abi::Import) that the instance holds at `import`.
     fn call_import(&mut self, import: u32, result: Option<Kind>);
+    /// Of the function whose record [`Machine::GENERAL_RESULT`] points to; traps for null.
+    fn call_ref(&mut self, result: Option<Kind>);
+    /// Leaves the frame of `plan` and goes on in a function. Stack arguments are where the caller left this one's.
+    fn tail_call(&mut self, function: u32, plan: &FramePlan);
+    /// As [`Masm::tail_call`], through a table as in [`Masm::call_indirect`]. A callee of another instance is called in the
+    /// frame of this function, where its `stack` bytes of arguments are copied to, and its result returned.
+    fn tail_call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>, stack: u32, plan: &FramePlan);
+    /// As [`Masm::tail_call_indirect`], of the function whose record [`Machine::GENERAL_RESULT`] points to.
+    fn tail_call_ref(&mut self, result: Option<Kind>, stack: u32, plan: &FramePlan);
     /// Arguments are in [`Machine::BUILTIN_ARGS`].
     fn call_builtin(&mut self, builtin: Builtin);
     /// Through the table whose address the instance holds at `table`, by the index in [`Machine::GENERAL_RESULT`], where the

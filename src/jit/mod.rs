@@ -38,6 +38,8 @@ pub struct Code {
     pub entry_stubs: Vec<Option<u32>>,
     /// By type index: the [`abi::FuncRef::entry`] of functions of the type, if one of them is escaping.
     pub adapters: Vec<Option<u32>>,
+    /// The adapters in order of address, for whoever walks frames.
+    pub stubs: Vec<FunctionCode>,
     /// Where a trap continues, with the stack pointer set to [`abi::Activation::stack_pointer`].
     pub trap_exit: u32,
 }

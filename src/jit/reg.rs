@@ -83,6 +83,16 @@ impl RegSet {
         self.0 == 0
     }
 
+    /// The registers from the one with the highest number down.
+    pub(crate) fn descending(self) -> impl Iterator<Item = Reg> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let number = rest.checked_ilog2()? as u8;
+            rest &= !(1 << number);
+            Some(Reg(number))
+        })
+    }
+
     /// The one with the lowest number.
     pub(crate) const fn first(self) -> Option<Reg> {
         if self.0 == 0 { None } else { Some(Reg(self.0.trailing_zeros() as u8)) }

@@ -30,6 +30,8 @@ pub(crate) struct Stats {
     pub(crate) height: u32,
     /// Bytes of stack arguments of the calls.
     pub(crate) outgoing: u32,
+    /// Bytes of stack arguments of the tail calls.
+    pub(crate) tail: u32,
     /// Whether an operator may make a v128.
     pub(crate) vectors: bool,
     /// For each open block, whether it is a loop.
@@ -41,7 +43,8 @@ impl Stats {
     fn clear(&mut self, locals: usize) {
         self.weights.clear();
         self.weights.resize(locals, 0);
-        (self.calls, self.height, self.outgoing, self.loops, self.vectors) = (0, 0, 0, 0, false);
+        (self.calls, self.height, self.outgoing, self.tail, self.loops) = (0, 0, 0, 0, 0);
+        self.vectors = false;
         self.blocks.clear();
     }
 
@@ -116,6 +119,14 @@ impl<V, M: Machine> Counting<'_, V, M> {
         self.stats.vectors |= ty.results.contains(&Kind::V128);
     }
 
+    /// A tail call of a function of the type. It may have to be a call, so that it counts as one.
+    fn tail_calls(&mut self, type_index: Option<u32>) {
+        let params = type_index.and_then(|ty| self.env.types.get(ty as usize)).map_or(&[][..], |ty| &ty.params);
+        let bytes = Places::<M>::stack_bytes(params);
+        self.stats.calls(bytes);
+        self.stats.tail = self.stats.tail.max(bytes);
+    }
+
     fn note_visit_local_get(&mut self, index: u32) {
         self.stats.local(index);
     }
@@ -154,6 +165,18 @@ impl<V, M: Machine> Counting<'_, V, M> {
 
     fn note_visit_call_indirect(&mut self, ty: u32, _: u32) {
         self.calls(Some(ty));
+    }
+
+    fn note_visit_return_call(&mut self, function: u32) {
+        self.tail_calls(self.env.functions.get(function as usize).copied());
+    }
+
+    fn note_visit_call_ref(&mut self, ty: u32) {
+        self.calls(Some(ty));
+    }
+
+    fn note_visit_return_call_typed(&mut self, ty: u32) {
+        self.tail_calls(Some(ty));
     }
 
     fn note_runtime(&mut self) {
@@ -204,6 +227,18 @@ macro_rules! note {
     };
     ($self:ident visit_call_indirect $ty:ident, $table:ident) => {
         $self.note_visit_call_indirect($ty, $table)
+    };
+    ($self:ident visit_call_ref $ty:ident) => {
+        $self.note_visit_call_ref($ty)
+    };
+    ($self:ident visit_return_call $f:ident) => {
+        $self.note_visit_return_call($f)
+    };
+    ($self:ident visit_return_call_indirect $ty:ident, $table:ident) => {
+        $self.note_visit_return_call_typed($ty)
+    };
+    ($self:ident visit_return_call_ref $ty:ident) => {
+        $self.note_visit_return_call_typed($ty)
     };
     ($self:ident visit_memory_grow $($_:tt)*) => {
         $self.note_runtime()

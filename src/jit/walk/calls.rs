@@ -40,17 +40,67 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.returned(results);
     }
 
+    pub(super) fn call_ref(&mut self, ty: u32) {
+        let signature = &self.env.types[ty as usize];
+        let results = &signature.results[..];
+        self.arguments(&signature.params, Some(M::GENERAL_RESULT));
+        self.state.m.call_ref(results.first().copied());
+        self.returned(results);
+    }
+
+    /// A host function, or another instance's, is called and its results returned: its frame is not ours to replace.
+    pub(super) fn return_call(&mut self, function: u32) {
+        if function < self.env.imported_functions {
+            self.call(function);
+            return self.return_();
+        }
+        let signature = &self.env.types[self.env.functions[function as usize] as usize];
+        self.tail_arguments(&signature.params, None);
+        self.state.m.tail_call(function - self.env.imported_functions, &self.plan);
+        self.unreachable();
+    }
+
+    pub(super) fn return_call_indirect(&mut self, ty: u32, table: u32) {
+        let env = self.env;
+        let signature = &env.types[ty as usize];
+        self.tail_arguments(&signature.params, Some(M::GENERAL_RESULT));
+        let (table, id) = (env.layout.tables + 8 * table, env.layout.signatures + 4 * ty);
+        let stack = Places::<M>::stack_bytes(&signature.params);
+        self.state.m.tail_call_indirect(table, id, signature.results.first().copied(), stack, &self.plan);
+        self.unreachable();
+    }
+
+    pub(super) fn return_call_ref(&mut self, ty: u32) {
+        let signature = &self.env.types[ty as usize];
+        self.tail_arguments(&signature.params, Some(M::GENERAL_RESULT));
+        let stack = Places::<M>::stack_bytes(&signature.params);
+        self.state.m.tail_call_ref(signature.results.first().copied(), stack, &self.plan);
+        self.unreachable();
+    }
+
+    /// Brings the arguments of a tail call to where this function got its own: nothing there is needed any more, since the prologue
+    /// has brought stack parameters to their homes.
+    fn tail_arguments(&mut self, params: &[Kind], index: Option<Reg>) {
+        let frame = M::incoming(&self.plan, 0);
+        self.place_arguments(params, index, frame);
+    }
+
     /// Brings the arguments into place, and the index on top of them into `index` if there is one.
     fn arguments(&mut self, params: &[Kind], index: Option<Reg>) {
+        self.before_call(params.len() + usize::from(index.is_some()));
+        self.place_arguments(params, index, 0);
+    }
+
+    /// Takes the arguments off the stack, to their registers and to the slots from `stack` on.
+    fn place_arguments(&mut self, params: &[Kind], index: Option<Reg>, stack: u32) {
         let count = params.len() + usize::from(index.is_some());
-        self.before_call(count);
         let mut places = Places::<M>::new();
         for (i, &kind) in params.iter().enumerate() {
             self.state.m.reserve();
             let (_, src) = self.state.peek(count - 1 - i);
             match places.next(kind) {
                 Place::Reg(reg) => self.moves.add(kind, reg, src),
-                Place::Stack(offset) => self.state.m.mov(kind, Dst::Slot(offset), src),
+                Place::Stack(offset) => self.state.m.mov(kind, Dst::Slot(stack + offset), src),
             }
         }
         if let Some(index) = index {

@@ -301,6 +301,34 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.state.m.bind(&mut skip);
     }
 
+    /// Branches without the reference on top where it is null.
+    pub(super) fn br_on_null(&mut self, depth: u32) {
+        let mut reference = self.state.pop();
+        if reference.temp.is_none() {
+            let reg = self.state.alloc(false);
+            self.state.m.mov(Kind::Ref, Dst::Reg(reg), reference.src);
+            (reference.src, reference.temp) = (Src::Reg(reg), Some(reg));
+        }
+        let reg = self.state.in_reg(&mut reference);
+        self.state.m.compare_zero(Width::W64, Src::Reg(reg));
+        self.branch(Cond::Eq, depth);
+        self.state.push_reg(Kind::Ref, reg);
+    }
+
+    /// Branches with the reference on top where it is not null.
+    pub(super) fn br_on_non_null(&mut self, depth: u32) {
+        let (_, src) = self.state.peek(0);
+        self.state.m.compare_zero(Width::W64, src);
+        self.branch(Cond::Ne, depth);
+        self.state.drop_top();
+    }
+
+    pub(super) fn ref_as_non_null(&mut self) {
+        let (_, src) = self.state.peek(0);
+        self.state.m.compare_zero(Width::W64, src);
+        self.state.m.trap_if(Cond::Eq, TrapCode::NullReference);
+    }
+
     pub(super) fn br_table(&mut self, targets: &BrTable<'a>) {
         let mut operand = self.state.pop();
         let index = self.state.in_reg(&mut operand);

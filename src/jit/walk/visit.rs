@@ -28,6 +28,8 @@ macro_rules! others {
     (one @saturating_float_to_int $($_:tt)*) => {};
     (one @bulk_memory $($_:tt)*) => {};
     (one @reference_types $($_:tt)*) => {};
+    (one @tail_call $($_:tt)*) => {};
+    (one @function_references $($_:tt)*) => {};
     (one @$proposal:ident $visit:ident $(($($arg:ident: $ty:ty),*))?) => {
         fn $visit(&mut self $($(, $arg: $ty)*)?) {
             $($(_ = $arg;)*)?
@@ -344,6 +346,17 @@ operators! {
     0x26 visit_table_set(table: u32) => runtime(Builtin::table_set, &[table], 2, None);
     0xfc0f visit_table_grow(table: u32) => table_grow(table);
     0xfc10 visit_table_size(table: u32) => table_size(table);
+
+    // tail call
+    0x12 visit_return_call(function_index: u32) => return_call(function_index);
+    0x13 visit_return_call_indirect(type_index: u32, table_index: u32) => return_call_indirect(type_index, table_index);
+
+    // function references
+    0x14 visit_call_ref(type_index: u32) => call_ref(type_index);
+    0x15 visit_return_call_ref(type_index: u32) => return_call_ref(type_index);
+    0xd4 visit_ref_as_non_null() => ref_as_non_null();
+    0xd5 visit_br_on_null(relative_depth: u32) => br_on_null(relative_depth);
+    0xd6 visit_br_on_non_null(relative_depth: u32) => br_on_non_null(relative_depth);
 }
 
 impl<M: Masm> Walk<'_, M> {

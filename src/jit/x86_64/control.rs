@@ -113,10 +113,67 @@ impl Assembler {
                 self.call_func_ref(result);
                 self.jump(&mut back);
             }
+            Cold::CrossRef { mut from, mut back, result } => {
+                self.bind(&mut from);
+                asm!(self; mov rdi, rax);
+                self.call_func_ref(result);
+                self.jump(&mut back);
+            }
+            Cold::CrossTail { mut from, stack, result, plan } => {
+                self.bind(&mut from);
+                self.copy_incoming(stack, &plan);
+                self.call_func_ref(result);
+                self.epilogue(&plan);
+            }
             Cold::Truncated { mut from, mut back, trunc } => {
                 self.bind(&mut from);
                 self.truncated(trunc, &mut back);
             }
+        }
+    }
+
+    /// Takes RAX from an index to its entry in the table, which is of the right type.
+    fn find_entry(&mut self, table: u32, signature: u32) {
+        const _: () = assert!(size_of::<TableEntry>() == 32);
+        from_mem!(self, field(table), mov Rq(R11.number()));
+        asm!(self; cmp rax, [r11 + offset_of!(Table, len) as i32]);
+        self.trap_if(Cond::GeU, TrapCode::UndefinedElement);
+        asm!(self; shl rax, 5; add rax, [r11 + offset_of!(Table, base) as i32]);
+        asm!(self; mov r11d, [rax + offset_of!(TableEntry, signature) as i32]);
+        from_mem!(self, field(signature), cmp r11d);
+        let mut mismatch = Label::default();
+        self.branch(Cond::Ne, &mut mismatch);
+        self.cold.push(Cold::Mismatch { from: mismatch });
+    }
+
+    /// Goes on in the function whose record RDI points to.
+    fn tail_call_func_ref(&mut self, result: Option<Kind>, stack: u32, plan: &FramePlan) {
+        let mut cross = Label::default();
+        asm!(self; cmp r15, [rdi + offset_of!(FuncRef, context) as i32]);
+        self.branch(Cond::Ne, &mut cross);
+        self.leave_frame(plan);
+        asm!(self; jmp QWORD [rdi + offset_of!(FuncRef, code) as i32]);
+        self.cold.push(Cold::CrossTail { from: cross, stack, result, plan: *plan });
+    }
+
+    /// Stack arguments from where a tail call left them to where a call has them.
+    fn copy_incoming(&mut self, stack: u32, plan: &FramePlan) {
+        for at in (0..stack).step_by(8) {
+            self.buf.reserve();
+            self.mov(Kind::I64, Dst::Slot(at), Src::Slot(Self::incoming(plan, 0) + at));
+        }
+        self.buf.reserve();
+    }
+
+    /// Undoes the prologue.
+    fn leave_frame(&mut self, plan: &FramePlan) {
+        match Self::body(plan) as i32 - self.red_zone {
+            0 => {}
+            body @ 1..=127 => asm!(self; add rsp, BYTE body as i8),
+            body => asm!(self; add rsp, body),
+        }
+        for reg in plan.saved.descending() {
+            asm!(self; pop Rq(reg.number()));
         }
     }
 
@@ -198,15 +255,7 @@ impl Masm for Assembler {
     }
 
     fn epilogue(&mut self, plan: &FramePlan) {
-        match Self::body(plan) as i32 - self.red_zone {
-            0 => {}
-            body @ 1..=127 => asm!(self; add rsp, BYTE body as i8),
-            body => asm!(self; add rsp, body),
-        }
-        let mut saved: Vec<Reg> = plan.saved.collect();
-        while let Some(reg) = saved.pop() {
-            asm!(self; pop Rq(reg.number()));
-        }
+        self.leave_frame(plan);
         asm!(self; ret);
     }
 
@@ -481,21 +530,44 @@ impl Masm for Assembler {
     }
 
     fn call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>) {
-        const _: () = assert!(size_of::<TableEntry>() == 32);
-        from_mem!(self, field(table), mov Rq(R11.number()));
-        asm!(self; cmp rax, [r11 + offset_of!(Table, len) as i32]);
-        self.trap_if(Cond::GeU, TrapCode::UndefinedElement);
-        asm!(self; shl rax, 5; add rax, [r11 + offset_of!(Table, base) as i32]);
-        asm!(self; mov r11d, [rax + offset_of!(TableEntry, signature) as i32]);
-        from_mem!(self, field(signature), cmp r11d);
-        let (mut mismatch, mut cross, mut back) = (Label::default(), Label::default(), Label::default());
-        self.branch(Cond::Ne, &mut mismatch);
+        self.find_entry(table, signature);
+        let (mut cross, mut back) = (Label::default(), Label::default());
         asm!(self; cmp r15, [rax + offset_of!(TableEntry, context) as i32]);
         self.branch(Cond::Ne, &mut cross);
         asm!(self; call QWORD [rax + offset_of!(TableEntry, code) as i32]);
         self.bind(&mut back);
-        self.cold.push(Cold::Mismatch { from: mismatch });
         self.cold.push(Cold::Cross { from: cross, back, result });
+    }
+
+    fn call_ref(&mut self, result: Option<Kind>) {
+        let (mut cross, mut back) = (Label::default(), Label::default());
+        asm!(self; test rax, rax);
+        self.trap_if(Cond::Eq, TrapCode::NullReference);
+        asm!(self; cmp r15, [rax + offset_of!(FuncRef, context) as i32]);
+        self.branch(Cond::Ne, &mut cross);
+        asm!(self; call QWORD [rax + offset_of!(FuncRef, code) as i32]);
+        self.bind(&mut back);
+        self.cold.push(Cold::CrossRef { from: cross, back, result });
+    }
+
+    fn tail_call(&mut self, function: u32, plan: &FramePlan) {
+        self.leave_frame(plan);
+        self.buf.push(0xe9);
+        self.relocations.push(Relocation { field: self.buf.position(), function });
+        self.buf.push_i32(0);
+    }
+
+    fn tail_call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>, stack: u32, plan: &FramePlan) {
+        self.find_entry(table, signature);
+        asm!(self; mov rdi, [rax + offset_of!(TableEntry, func) as i32]);
+        self.tail_call_func_ref(result, stack, plan);
+    }
+
+    fn tail_call_ref(&mut self, result: Option<Kind>, stack: u32, plan: &FramePlan) {
+        asm!(self; test rax, rax);
+        self.trap_if(Cond::Eq, TrapCode::NullReference);
+        asm!(self; mov rdi, rax);
+        self.tail_call_func_ref(result, stack, plan);
     }
 }
 

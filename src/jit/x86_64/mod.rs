@@ -14,7 +14,7 @@ mod stubs;
 use super::abi::TrapCode;
 use super::buffer::Buffer;
 use super::env::Kind;
-use super::masm::{Address, Label, Machine};
+use super::masm::{Address, FramePlan, Label, Machine};
 use super::ops::Width;
 use super::reg::{Reg, RegSet};
 
@@ -126,6 +126,10 @@ enum Cold {
     Mismatch { from: Label },
     /// A table entry in RAX whose function runs in another instance, or in none.
     Cross { from: Label, back: Label, result: Option<Kind> },
+    /// As [`Cold::Cross`], with a function's record in RAX.
+    CrossRef { from: Label, back: Label, result: Option<Kind> },
+    /// A tail call of a function that runs in another instance, or in none, whose record RDI points to.
+    CrossTail { from: Label, stack: u32, result: Option<Kind>, plan: FramePlan },
     /// A signed truncation that gave the value that stands for "invalid", which may be right.
     Truncated { from: Label, back: Label, trunc: convert::Trunc },
 }

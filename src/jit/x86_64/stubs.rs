@@ -64,9 +64,9 @@ pub(crate) fn trap_exit(m: &mut Assembler) {
     m.restore_host();
 }
 
-/// An [`EntryStub`](crate::jit::abi::EntryStub) for one type.
-pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature) {
-    let stack = Places::<Assembler>::stack_bytes(&signature.params).next_multiple_of(16) as i32;
+/// An [`EntryStub`](crate::jit::abi::EntryStub) for one type, with at least `area` bytes for stack arguments.
+pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
+    let stack = Places::<Assembler>::stack_bytes(&signature.params).max(area).next_multiple_of(16) as i32;
     m.reserve();
     m.save_host();
     asm!(m; push rdx; mov [rcx + offset_of!(Activation, stack_pointer) as i32], rsp);
@@ -87,10 +87,11 @@ pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature) {
     m.restore_host();
 }
 
-/// The [`FuncRef::entry`] of compiled functions of one type: switches to the callee's instance and back.
-pub(crate) fn adapter(m: &mut Assembler, signature: &Signature) {
+/// The [`FuncRef::entry`] of compiled functions of one type: switches to the callee's instance and back. Has at least `area`
+/// bytes for stack arguments; gives the size of its frame.
+pub(crate) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u32 {
     let stack = Places::<Assembler>::stack_bytes(&signature.params);
-    let area = stack.next_multiple_of(16) + 8;
+    let area = stack.max(area).next_multiple_of(16) + 8;
     m.reserve();
     asm!(m; push r14; push r15; sub rsp, area as i32);
     for at in (0..stack).step_by(8) {
@@ -107,6 +108,7 @@ pub(crate) fn adapter(m: &mut Assembler, signature: &Signature) {
         _ => {}
     }
     asm!(m; xor edx, edx; add rsp, area as i32; pop r15; pop r14; ret);
+    area + 16
 }
 
 /// The [`FuncRef::entry`] of a host function that takes an array.
