@@ -149,9 +149,8 @@ pub(crate) trait Masm: Machine {
     fn jump(&mut self, label: &mut Label);
     fn branch(&mut self, cond: Cond, label: &mut Label);
     fn bind(&mut self, label: &mut Label);
-    /// Jumps to the `index`th of the `count` [`Masm::table_entry`]s that follow, to the last for any index beyond.
-    /// Destroys `index`.
-    fn jump_table(&mut self, index: Reg, count: u32);
+    /// Jumps to the `index`th of the `count` [`Masm::table_entry`]s that follow, which it is within. Destroys `scratch`.
+    fn jump_table(&mut self, index: Reg, scratch: Reg, count: u32);
     fn table_entry(&mut self, label: &mut Label);
     fn trap(&mut self, code: TrapCode);
     fn trap_if(&mut self, cond: Cond, code: TrapCode);

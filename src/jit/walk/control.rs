@@ -355,12 +355,13 @@ impl<'a, M: Masm> Walk<'a, M> {
 
     /// Where branches carry values that have to move, each entry leads to moves of its own.
     fn br_jump_table(&mut self, targets: &BrTable<'a>, index: Reg) {
-        // The jump destroys its index, which may be a local's pin.
+        self.state.m.compare(Width::W32, Src::Reg(index), Src::Imm(u64::from(targets.len())));
+        self.branch(Cond::GeU, targets.default());
         let scratch = self.state.alloc(false);
-        self.state.m.mov(Kind::I32, Dst::Reg(scratch), Src::Reg(index));
-        self.state.m.jump_table(scratch, targets.len() + 1);
+        self.state.m.jump_table(index, scratch, targets.len());
+        self.state.release_reg(scratch);
         let mut moving = Vec::new();
-        for depth in targets.targets().map_while(Result::ok).chain([targets.default()]) {
+        for depth in targets.targets().map_while(Result::ok) {
             let at = self.depth(depth);
             if self.needs_moves(&self.frames[at]) {
                 let mut way = Label::default();
@@ -376,7 +377,6 @@ impl<'a, M: Masm> Walk<'a, M> {
             self.move_results(self.frames[at]);
             self.state.m.jump(&mut self.frames[at].label);
         }
-        self.state.release_reg(scratch);
     }
 
     pub(super) fn trap(&mut self) {

@@ -132,6 +132,17 @@ impl Assembler {
         }
     }
 
+    /// While labels are bound, a table's entries are as the displacements of jumps, from their own ends; now they become
+    /// distances from the table.
+    fn finish_tables(&mut self) {
+        while let Some((table, count)) = self.tables.pop() {
+            for entry in 0..count {
+                let at = table + 4 * entry;
+                self.buf.set_field(at, self.buf.field(at).wrapping_add(4 * entry + 4));
+            }
+        }
+    }
+
     /// Takes RAX from an index to its entry in the table, which is of the right type.
     fn find_entry(&mut self, table: u32, signature: u32) {
         const _: () = assert!(size_of::<TableEntry>() == 32);
@@ -272,6 +283,7 @@ impl Masm for Assembler {
     }
 
     fn finish_function(&mut self) {
+        self.finish_tables();
         let mut next = 0;
         while let Some(&cold) = self.cold.get(next) {
             self.cold(cold);
@@ -341,18 +353,14 @@ impl Masm for Assembler {
         self.zero_flag = None;
     }
 
-    fn jump_table(&mut self, index: Reg, count: u32) {
-        let (i, t) = (index.number(), R11.number());
-        let last = count as i32 - 1;
-        asm!(self; mov Rd(t), last; cmp Rd(i), Rd(t); cmova Rd(i), Rd(t));
-        // Entries are displacements from their own ends, as those of jumps are. The table begins behind
-        // `lea` (7 bytes, ending at its own displacement's reference point), `lea`, `movsxd`, `lea`, `jmp`.
-        let lea_end = self.buf.position() + 7;
+    fn jump_table(&mut self, index: Reg, scratch: Reg, count: u32) {
+        let (i, s, t) = (index.number(), scratch.number(), R11.number());
         asm!(self; lea Rq(t), [rip + 0]);
-        asm!(self; lea Rq(t), [BYTE Rq(t) + Rq(i) * 4 + 0]; movsxd Rq(i), DWORD [BYTE Rq(t) + 0]);
-        asm!(self; lea Rq(t), [BYTE Rq(t) + Rq(i) + 4]; jmp Rq(t));
+        let behind = self.buf.position();
+        asm!(self; movsxd Rq(s), DWORD [BYTE Rq(t) + Rq(i) * 4 + 0]; add Rq(s), Rq(t); jmp Rq(s));
         let table = self.buf.position();
-        self.buf.set_field(lea_end - 4, table - lea_end);
+        self.buf.set_field(behind - 4, table - behind);
+        self.tables.push((table, count));
     }
 
     fn table_entry(&mut self, label: &mut Label) {

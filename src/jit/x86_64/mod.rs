@@ -150,6 +150,8 @@ pub(crate) struct Assembler {
     cold: Vec<Cold>,
     /// What comes behind the present function.
     constants: Vec<simd::Constant>,
+    /// The jump tables of the present function: where each is, and its number of entries.
+    tables: Vec<(u32, u32)>,
     features: Features,
     /// How far below the stack pointer the present function's frame lies: a leaf's small frame stays in the red zone.
     red_zone: i32,
@@ -165,6 +167,7 @@ impl Assembler {
             relocations: Vec::new(),
             cold: Vec::new(),
             constants: Vec::new(),
+            tables: Vec::new(),
             features,
             red_zone: 0,
             zero_flag: None,
