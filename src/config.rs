@@ -4,6 +4,7 @@ use wasmparser::WasmFeatures;
 
 /// What WebAssembly 3.0 adds, as far as it is here.
 const WASM3: WasmFeatures = WasmFeatures::RELAXED_SIMD
+    .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::MEMORY64);

@@ -119,6 +119,11 @@ fn relaxed_vectors_without_avx() {
 }
 
 #[test]
+fn tail_calls() {
+    check(&Config::new(), proposal(Proposal::TailCall), "tail-call/", 100);
+}
+
+#[test]
 fn extended_constants() {
     check(&Config::new(), proposal(Proposal::ExtendedConst), "extended-const/", 200);
 }
