@@ -64,14 +64,16 @@ impl Pins {
     }
 }
 
-/// Gives homes to the locals that need one, and the offset behind them.
+/// Gives homes to the locals that need one, those that begin as zero last and so side by side, and the offset behind them.
 fn lay_out(locals: &mut [Local], stats: &Stats, saved: RegSet) -> u32 {
     let mut end = stats.outgoing.next_multiple_of(16);
-    for local in locals {
-        if local.pin.is_none_or(|reg| stats.calls > 0 && !saved.contains(reg)) {
-            let size = if local.kind == Kind::V128 { 16 } else { 8 };
-            local.home = end.next_multiple_of(size);
-            end = local.home + size;
+    for zero in [false, true] {
+        for (local, _) in locals.iter_mut().zip(&stats.zero).filter(|(_, begins)| **begins == zero) {
+            if local.pin.is_none_or(|reg| stats.calls > 0 && !saved.contains(reg)) {
+                let size = if local.kind == Kind::V128 { 16 } else { 8 };
+                local.home = end.next_multiple_of(size);
+                end = local.home + size;
+            }
         }
     }
     end

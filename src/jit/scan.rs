@@ -34,15 +34,34 @@ pub(crate) struct Stats {
     pub(crate) tail: u32,
     /// Whether an operator may make a v128.
     pub(crate) vectors: bool,
-    /// For each open block, whether it is a loop.
-    blocks: Vec<bool>,
+    /// Whether a local may be read before it is set, so that its zero matters. A local counts as set from
+    /// where it is set to the end of the block around that, as function references have it.
+    pub(crate) zero: Vec<bool>,
+    set: Vec<bool>,
+    /// Those that are set, in order.
+    order: Vec<u32>,
+    blocks: Vec<Open>,
     loops: u32,
 }
 
+/// An open block.
+#[derive(Debug)]
+struct Open {
+    is_loop: bool,
+    /// How many locals were set when it began.
+    set: usize,
+}
+
 impl Stats {
-    fn clear(&mut self, locals: usize) {
+    fn clear(&mut self, params: usize, locals: usize) {
         self.weights.clear();
         self.weights.resize(locals, 0);
+        self.zero.clear();
+        self.zero.resize(locals, false);
+        self.set.clear();
+        self.set.resize(params, true);
+        self.set.resize(locals, false);
+        self.order.clear();
         (self.calls, self.height, self.outgoing, self.tail, self.loops) = (0, 0, 0, 0, 0);
         self.vectors = false;
         self.blocks.clear();
@@ -59,13 +78,45 @@ impl Stats {
         }
     }
 
+    fn get(&mut self, index: u32) {
+        self.local(index);
+        if self.set.get(index as usize) == Some(&false) {
+            self.zero[index as usize] = true;
+        }
+    }
+
+    fn set(&mut self, index: u32) {
+        self.local(index);
+        if let Some(set @ false) = self.set.get_mut(index as usize) {
+            *set = true;
+            self.order.push(index);
+        }
+    }
+
     fn open(&mut self, is_loop: bool) {
-        self.blocks.push(is_loop);
+        self.blocks.push(Open { is_loop, set: self.order.len() });
         self.loops += u32::from(is_loop);
     }
 
+    /// What was set in a block was perhaps jumped over; a loop's end is reached only through the loop.
     fn close(&mut self) {
-        self.loops -= u32::from(self.blocks.pop().unwrap_or(false));
+        match self.blocks.pop() {
+            Some(Open { is_loop: true, .. }) => self.loops -= 1,
+            Some(Open { set, .. }) => self.unset(set),
+            None => {}
+        }
+    }
+
+    fn other_branch(&mut self) {
+        if let Some(&Open { set, .. }) = self.blocks.last() {
+            self.unset(set);
+        }
+    }
+
+    fn unset(&mut self, height: usize) {
+        for index in self.order.drain(height..) {
+            self.set[index as usize] = false;
+        }
     }
 
     fn calls(&mut self, stack_bytes: u32) {
@@ -83,7 +134,8 @@ pub(crate) fn scan<M: Machine, R: WasmModuleResources>(
 ) -> Result<()> {
     let mut reader = body.get_binary_reader();
     validator.read_locals(&mut reader)?;
-    stats.clear(validator.len_locals() as usize);
+    let params = env.types[env.functions[validator.index() as usize] as usize].params.len();
+    stats.clear(params, validator.len_locals() as usize);
     reader.set_features(*validator.features());
     while !reader.eof() {
         let position = reader.original_position();
@@ -128,15 +180,15 @@ impl<V, M: Machine> Counting<'_, V, M> {
     }
 
     fn note_visit_local_get(&mut self, index: u32) {
-        self.stats.local(index);
+        self.stats.get(index);
     }
 
     fn note_visit_local_set(&mut self, index: u32) {
-        self.stats.local(index);
+        self.stats.set(index);
     }
 
     fn note_visit_local_tee(&mut self, index: u32) {
-        self.stats.local(index);
+        self.stats.set(index);
     }
 
     fn note_visit_global_get(&mut self, index: u32) {
@@ -153,6 +205,10 @@ impl<V, M: Machine> Counting<'_, V, M> {
 
     fn note_visit_if(&mut self, _: BlockType) {
         self.stats.open(false);
+    }
+
+    fn note_visit_else(&mut self) {
+        self.stats.other_branch();
     }
 
     fn note_visit_end(&mut self) {
@@ -218,6 +274,9 @@ macro_rules! note {
     };
     ($self:ident visit_if $ty:ident) => {
         $self.note_visit_if($ty)
+    };
+    ($self:ident visit_else) => {
+        $self.note_visit_else()
     };
     ($self:ident visit_end) => {
         $self.note_visit_end()

@@ -152,7 +152,7 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.state.m.align();
         self.state.m.prologue(&self.plan);
         self.receive(params);
-        self.zero(params.len());
+        self.zero(stats);
     }
 
     /// Parameters: those with homes first, which frees their registers, then those with pins, the ones from the stack last.
@@ -176,23 +176,19 @@ impl<'a, M: Masm> Walk<'a, M> {
         from_stack.resolve(&mut self.state.m);
     }
 
-    /// The other locals begin as zero.
-    fn zero(&mut self, params: usize) {
-        let (mut first, mut last) = (None, 0);
-        for i in params..self.state.locals.len() {
-            let Local { kind, pin, home, .. } = self.state.locals[i];
-            match pin {
-                Some(pin) => {
-                    self.state.m.reserve();
-                    self.state.m.mov(kind, Dst::Reg(pin), Src::Imm(0));
-                }
-                None => {
-                    first = first.or(Some(home));
-                    last = home + if kind == Kind::V128 { 16 } else { 8 };
-                }
+    /// Locals begin as zero; those that are never read before they are set need not.
+    fn zero(&mut self, stats: &Stats) {
+        let (mut first, mut last) = (u32::MAX, 0);
+        for (local, _) in self.state.locals.iter().zip(&stats.zero).filter(|(_, zero)| **zero) {
+            if let Some(pin) = local.pin {
+                self.state.m.reserve();
+                self.state.m.mov(local.kind, Dst::Reg(pin), Src::Imm(0));
+            } else {
+                first = first.min(local.home);
+                last = local.home + if local.kind == Kind::V128 { 16 } else { 8 };
             }
         }
-        if let Some(first) = first {
+        if first < last {
             self.state.m.reserve();
             self.state.m.zero_slots(first, (last - first) / 8);
         }

@@ -1,8 +1,9 @@
 //! Linear memory.
 
-use super::{Assembler, Parts, R11, asm, from_mem, parts, to_mem};
-use crate::jit::masm::{Address, Src};
-use crate::jit::ops::{Load, Store, Width};
+use super::{Assembler, Parts, RAX, X15, asm, from_mem, parts, to_mem};
+use crate::jit::env::Kind;
+use crate::jit::masm::{Address, Label, Masm, Src};
+use crate::jit::ops::{Cond, Load, Store, Width};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 
@@ -95,22 +96,31 @@ impl Assembler {
         }
     }
 
+    /// Sixteen bytes at a time; many in a loop.
     pub(super) fn zero_slots_impl(&mut self, from: u32, count: u32) {
-        use super::RAX;
-        use crate::jit::masm::{Label, Masm};
-        use crate::jit::ops::Cond;
-        asm!(self; xor Rd(R11.number()), Rd(R11.number()));
-        if count <= 12 {
-            for i in 0..count {
-                to_mem!(self, self.slot(from + 8 * i), mov => Rq(R11.number()));
-            }
-            return;
+        const UNROLLED: u32 = 48;
+        let zero = Src::Reg(Reg::vector(X15));
+        asm!(self; xorps Rx(X15), Rx(X15));
+        let looped = if count > UNROLLED { count / 4 * 4 } else { 0 };
+        if looped > 0 {
+            self.zero_loop(from, looped);
         }
+        let (from, count) = (from + 8 * looped, count - looped);
+        for pair in 0..count / 2 {
+            self.store_value(Kind::V128, self.slot(from + 16 * pair), zero);
+        }
+        if count % 2 == 1 {
+            self.store_imm(self.slot(from + 8 * (count - 1)), 0);
+        }
+    }
+
+    fn zero_loop(&mut self, from: u32, count: u32) {
         let mut again = Label::default();
-        self.imm(RAX, u64::from(count));
+        let base = self.slot(from).offset;
+        self.imm(RAX, u64::from(count) * 8);
         self.bind(&mut again);
-        let base = self.slot(from).offset - 8;
-        asm!(self; mov [DWORD rsp + rax * 8 + base], Rq(R11.number()); sub eax, 1);
+        asm!(self; sub rax, 32);
+        asm!(self; movups [DWORD rsp + rax + base], Rx(X15); movups [DWORD rsp + rax + base + 16], Rx(X15));
         self.branch(Cond::Ne, &mut again);
     }
 }
