@@ -5,6 +5,7 @@ mod host;
 mod limits;
 mod linking;
 mod traps;
+mod vectors;
 
 use kitbag::{Engine, Instance, Linker, Module, Store};
 
