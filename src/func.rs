@@ -93,6 +93,16 @@ impl Func {
         NonNull::new(bits as *mut FuncRef).map(|func| Func::new_handle(store, func))
     }
 
+    /// The canonical id of its type.
+    ///
+    /// # Panics
+    /// If it is another store's.
+    pub(crate) fn signature(self, store: StoreId) -> u32 {
+        store.check(self.store);
+        // SAFETY: the store is at hand.
+        unsafe { self.func.as_ref().signature }
+    }
+
     pub(crate) fn func_ref(self, store: &StoreOpaque) -> NonNull<FuncRef> {
         store.id().check(self.store);
         self.func
@@ -124,7 +134,7 @@ impl Func {
         let mut store = store.as_context_mut();
         let entry = self.entry(store.opaque());
         let ty = entry.ty().clone();
-        check_call(&ty, params, results)?;
+        check_call(&ty, params, results, self.store)?;
         let mut values = vec![abi::Global([0; 16]); ty.values()];
         for (place, param) in values.iter_mut().zip(params) {
             *place = param.to_raw(self.store);
@@ -149,7 +159,7 @@ impl Func {
     }
 }
 
-fn check_call(ty: &FuncType, params: &[Val], results: &[Val]) -> Result<()> {
+fn check_call(ty: &FuncType, params: &[Val], results: &[Val], store: StoreId) -> Result<()> {
     if params.len() != ty.params().len() || results.len() != ty.results().len() {
         return Err(Error::Type(format!(
             "a function of type {ty} was called with {} parameters and {} results",
@@ -157,5 +167,5 @@ fn check_call(ty: &FuncType, params: &[Val], results: &[Val]) -> Result<()> {
             results.len()
         )));
     }
-    params.iter().zip(ty.params()).try_for_each(|(param, &ty)| param.expect_type(ty))
+    params.iter().zip(ty.params()).try_for_each(|(param, &ty)| param.expect_type(ty, store))
 }

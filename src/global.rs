@@ -17,9 +17,9 @@ impl Global {
     /// # Errors
     /// [`Type`](Error::Type), where `value` is of another type.
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
-        value.expect_type(ty.content)?;
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
+        value.expect_type(ty.content, store.id())?;
         let owned = Owned::new(value.to_raw(store.id()));
         store.globals.push(GlobalData { place: owned.as_non_null(), ty });
         store.host_globals.push(owned);
@@ -62,7 +62,7 @@ impl Global {
         if ty.mutability == Mutability::Const {
             return Err(Error::Type("a constant global cannot be set".into()));
         }
-        value.expect_type(ty.content)?;
+        value.expect_type(ty.content, store.id())?;
         store.set_global_value(index, value.to_raw(store.id()));
         Ok(())
     }

@@ -64,7 +64,8 @@ pub use store::{AsContext, AsContextMut, Caller, Store, StoreContext, StoreConte
 pub use table::Table;
 pub use trap::{Frame, Trap, TrapCode};
 pub use types::{
-    ExportType, ExternType, FuncType, GlobalType, ImportType, MemoryType, Mutability, RefType, TableType, ValType,
+    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability, RefType, TableType,
+    TypeId, ValType,
 };
 pub use value::{ExternRef, Val};
 

@@ -29,8 +29,6 @@ struct Inner {
     engine: Engine,
     info: ModuleInfo,
     layout: Layout,
-    /// Canonical ids by type index.
-    signatures: Box<[u32]>,
     /// A type index for each canonical id.
     types: HashMap<u32, u32>,
     entry_stubs: Vec<Option<u32>>,
@@ -53,17 +51,15 @@ impl Module {
     /// [`Limit`](Error::Limit) where a function is too large for the compiler or the system gives no memory.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
         let bytes = text::to_binary(bytes.as_ref())?;
-        let (info, functions) = parse::parse(&bytes, engine.config().features)?;
+        let (info, functions) = parse::parse(engine, &bytes)?;
         let env = info.env(engine);
         let code = jit::compile(&env, functions, engine.config().compile_threads)?;
         let memory = CodeMemory::new(&code.text)?;
-        let signatures: Box<[u32]> = info.types.iter().map(|ty| engine.signature_id(ty)).collect();
-        let types = signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
+        let types = info.signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),
             info,
             layout: env.layout,
-            signatures,
             types,
             entry_stubs: code.entry_stubs,
             adapters: code.adapters,
@@ -78,7 +74,7 @@ impl Module {
     /// As for [`Module::new`].
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
         let bytes = text::to_binary(bytes.as_ref())?;
-        let (_, functions) = parse::parse(&bytes, engine.config().features)?;
+        let (_, functions) = parse::parse(engine, &bytes)?;
         let mut allocations = Default::default();
         for (function, body) in functions {
             let mut validator = function.into_validator(allocations);
@@ -129,7 +125,7 @@ impl Module {
 
     /// Canonical signature ids by type index.
     pub(crate) fn signatures(&self) -> &[u32] {
-        &self.0.signatures
+        &self.0.info.signatures
     }
 
     fn code(&self) -> &CodeInfo {
@@ -147,7 +143,7 @@ impl Module {
     /// What enters functions of this signature.
     pub(crate) fn entry_stub(&self, signature: u32) -> EntryStub {
         let wanted = |(&id, &stub): (&u32, &Option<u32>)| stub.filter(|_| id == signature);
-        let offset = self.0.signatures.iter().zip(&self.0.entry_stubs).find_map(wanted);
+        let offset = self.0.info.signatures.iter().zip(&self.0.entry_stubs).find_map(wanted);
         let address = self.code().memory.at(offset.expect("a function that can be referred to has an entry stub"));
         // SAFETY: the compiler put an entry stub there, and the code is executable as long as the module lives.
         unsafe { std::mem::transmute::<*const u8, EntryStub>(address) }

@@ -47,7 +47,7 @@ impl TableData {
     }
 
     fn holds_functions(&self) -> bool {
-        self.ty.element == RefType::Func
+        self.ty.element.is_func()
     }
 
     fn entry_size(&self) -> usize {
@@ -300,7 +300,7 @@ impl Table {
 }
 
 fn bits(value: Val, element: RefType, store: StoreId) -> Result<u64> {
-    value.expect_type(ValType::Ref(element))?;
+    value.expect_type(ValType::Ref(element), store)?;
     Ok(u128::from_le_bytes(value.to_raw(store).0) as u64)
 }
 
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     fn words(minimum: u32, maximum: u32) -> TableData {
-        TableData::new(&TableType::new(RefType::Extern, minimum, Some(maximum)), 1000).unwrap()
+        TableData::new(&TableType::new(RefType::EXTERNREF, minimum, Some(maximum)), 1000).unwrap()
     }
 
     #[test]
@@ -339,9 +339,9 @@ mod tests {
 
     #[test]
     fn the_configured_limit_holds() {
-        let unbounded = TableType::new(RefType::Func, 0, None);
+        let unbounded = TableType::new(RefType::FUNCREF, 0, None);
         let mut table = TableData::new(&unbounded, 8).unwrap();
         assert_eq!((table.grow(8, 0), table.grow(1, 0)), (Some(0), None));
-        assert!(TableData::new(&TableType::new(RefType::Func, 9, None), 8).is_err());
+        assert!(TableData::new(&TableType::new(RefType::FUNCREF, 9, None), 8).is_err());
     }
 }

@@ -1,20 +1,13 @@
 //! The types of WebAssembly's values and of what modules import and export.
 
+mod reference;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::reference::{HeapType, RefType, TypeId};
 use crate::jit;
 use crate::{Error, Result};
-
-/// The type of a reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RefType {
-    /// `funcref`: a function, or null.
-    Func,
-    /// `externref`: a value of the host, or null.
-    Extern,
-}
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +29,9 @@ pub enum ValType {
 
 impl ValType {
     /// `funcref`.
-    pub const FUNCREF: ValType = ValType::Ref(RefType::Func);
+    pub const FUNCREF: ValType = ValType::Ref(RefType::FUNCREF);
     /// `externref`.
-    pub const EXTERNREF: ValType = ValType::Ref(RefType::Extern);
+    pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
 
     pub(crate) fn kind(self) -> jit::Kind {
         match self {
@@ -51,33 +44,23 @@ impl ValType {
         }
     }
 
-    pub(crate) fn from_wasm(ty: wasmparser::ValType) -> Result<ValType> {
+    /// Whether a value of this type is one of type `wanted`, too.
+    pub(crate) fn matches(self, wanted: ValType) -> bool {
+        match (self, wanted) {
+            (ValType::Ref(found), ValType::Ref(wanted)) => found.matches(wanted),
+            (found, wanted) => found == wanted,
+        }
+    }
+
+    /// `ids` are the canonical ids of the module's types so far.
+    pub(crate) fn from_wasm(ty: wasmparser::ValType, ids: &[u32]) -> Result<ValType> {
         Ok(match ty {
             wasmparser::ValType::I32 => ValType::I32,
             wasmparser::ValType::I64 => ValType::I64,
             wasmparser::ValType::F32 => ValType::F32,
             wasmparser::ValType::F64 => ValType::F64,
             wasmparser::ValType::V128 => ValType::V128,
-            wasmparser::ValType::Ref(ty) => ValType::Ref(RefType::from_wasm(ty)?),
-        })
-    }
-}
-
-impl RefType {
-    pub(crate) fn from_wasm(ty: wasmparser::RefType) -> Result<RefType> {
-        match ty {
-            wasmparser::RefType::FUNCREF => Ok(RefType::Func),
-            wasmparser::RefType::EXTERNREF => Ok(RefType::Extern),
-            other => Err(Error::Unsupported(format!("references of type {other}"))),
-        }
-    }
-}
-
-impl fmt::Display for RefType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            RefType::Func => "funcref",
-            RefType::Extern => "externref",
+            wasmparser::ValType::Ref(ty) => ValType::Ref(RefType::from_wasm(ty, ids)?),
         })
     }
 }
@@ -130,9 +113,9 @@ impl FuncType {
         self.params.len().max(self.results.len())
     }
 
-    pub(crate) fn from_wasm(ty: &wasmparser::FuncType) -> Result<FuncType> {
+    pub(crate) fn from_wasm(ty: &wasmparser::FuncType, ids: &[u32]) -> Result<FuncType> {
         let types = |types: &[wasmparser::ValType]| -> Result<Arc<[ValType]>> {
-            types.iter().map(|&ty| ValType::from_wasm(ty)).collect()
+            types.iter().map(|&ty| ValType::from_wasm(ty, ids)).collect()
         };
         Ok(FuncType { params: types(ty.params())?, results: types(ty.results())? })
     }
@@ -254,9 +237,9 @@ impl TableType {
         self.maximum
     }
 
-    pub(crate) fn from_wasm(ty: &wasmparser::TableType) -> Result<TableType> {
+    pub(crate) fn from_wasm(ty: &wasmparser::TableType, ids: &[u32]) -> Result<TableType> {
         Ok(TableType {
-            element: RefType::from_wasm(ty.element_type)?,
+            element: RefType::from_wasm(ty.element_type, ids)?,
             minimum: ty.initial,
             maximum: ty.maximum,
             index64: ty.table64,
@@ -309,15 +292,22 @@ impl GlobalType {
         self.content
     }
 
+    /// What cannot be set may be a value of a narrower type.
+    fn matches(&self, wanted: &GlobalType) -> bool {
+        let fixed = self.mutability == Mutability::Const;
+        self.mutability == wanted.mutability
+            && if fixed { self.content.matches(wanted.content) } else { self.content == wanted.content }
+    }
+
     /// Whether it can be set.
     #[must_use]
     pub fn mutability(&self) -> Mutability {
         self.mutability
     }
 
-    pub(crate) fn from_wasm(ty: &wasmparser::GlobalType) -> Result<GlobalType> {
+    pub(crate) fn from_wasm(ty: &wasmparser::GlobalType, ids: &[u32]) -> Result<GlobalType> {
         let mutability = if ty.mutable { Mutability::Var } else { Mutability::Const };
-        Ok(GlobalType { content: ValType::from_wasm(ty.content_type)?, mutability })
+        Ok(GlobalType { content: ValType::from_wasm(ty.content_type, ids)?, mutability })
     }
 }
 
@@ -359,7 +349,7 @@ impl ExternType {
     pub(crate) fn matches(&self, wanted: &ExternType) -> bool {
         match (self, wanted) {
             (ExternType::Func(found), ExternType::Func(wanted)) => found == wanted,
-            (ExternType::Global(found), ExternType::Global(wanted)) => found == wanted,
+            (ExternType::Global(found), ExternType::Global(wanted)) => found.matches(wanted),
             (ExternType::Table(found), ExternType::Table(wanted)) => {
                 found.element == wanted.element
                     && found.index64 == wanted.index64

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::jit::abi;
 use crate::store::{AsContext, AsContextMut, StoreId};
-use crate::{Error, Func, RefType, Result, ValType};
+use crate::{Error, Func, HeapType, RefType, Result, TypeId, ValType};
 
 /// A value of WebAssembly. Floats are their bits, since a NaN's payload is the guest's business.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +50,8 @@ impl Val {
             ValType::F32 => Val::F32(0),
             ValType::F64 => Val::F64(0),
             ValType::V128 => Val::V128(0),
-            ValType::Ref(RefType::Func) => Val::FuncRef(None),
-            ValType::Ref(RefType::Extern) => Val::ExternRef(None),
+            ValType::Ref(ty) if ty.is_func() => Val::FuncRef(None),
+            ValType::Ref(_) => Val::ExternRef(None),
         }
     }
 
@@ -105,13 +105,31 @@ impl Val {
             ValType::F32 => Val::F32(bits as u32),
             ValType::F64 => Val::F64(bits as u64),
             ValType::V128 => Val::V128(bits),
-            ValType::Ref(RefType::Func) => Val::FuncRef(Func::from_bits(bits as u64, store)),
-            ValType::Ref(RefType::Extern) => Val::ExternRef(ExternRef::from_bits(bits as u64, store)),
+            ValType::Ref(ty) if ty.is_func() => Val::FuncRef(Func::from_bits(bits as u64, store)),
+            ValType::Ref(_) => Val::ExternRef(ExternRef::from_bits(bits as u64, store)),
         }
     }
 
-    pub(crate) fn expect_type(&self, wanted: ValType) -> Result<()> {
-        if self.ty() == wanted {
+    /// Its type, as narrow as it is known: a function's own, and that of null for null.
+    fn narrow_type(&self, store: StoreId) -> ValType {
+        match self {
+            Val::FuncRef(None) => ValType::Ref(RefType::new(true, HeapType::NoFunc)),
+            Val::FuncRef(Some(func)) => {
+                ValType::Ref(RefType::new(false, HeapType::Concrete(TypeId(func.signature(store)))))
+            }
+            Val::ExternRef(None) => ValType::Ref(RefType::new(true, HeapType::NoExtern)),
+            Val::ExternRef(Some(_)) => ValType::Ref(RefType::new(false, HeapType::Extern)),
+            number => number.ty(),
+        }
+    }
+
+    /// # Errors
+    /// [`Type`](Error::Type), where it is no `wanted`.
+    ///
+    /// # Panics
+    /// If it is a function of another store.
+    pub(crate) fn expect_type(&self, wanted: ValType, store: StoreId) -> Result<()> {
+        if self.narrow_type(store).matches(wanted) {
             return Ok(());
         }
         Err(Error::Type(format!("type mismatch: expected {wanted}, found {}", self.ty())))

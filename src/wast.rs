@@ -270,7 +270,7 @@ fn spectest(store: &mut Store<()>) -> Result<Linker<()>, Error> {
         let global = Global::new(&mut *store, GlobalType::new(value.ty(), Mutability::Const), value)?;
         linker.define(&*store, MODULE, name, global)?;
     }
-    let table = Table::new(&mut *store, TableType::new(RefType::Func, 10, Some(20)), Val::FuncRef(None))?;
+    let table = Table::new(&mut *store, TableType::new(RefType::FUNCREF, 10, Some(20)), Val::FuncRef(None))?;
     linker.define(&*store, MODULE, "table", table)?;
     let memory = Memory::new(&mut *store, MemoryType::new(1, Some(2)))?;
     linker.define(&*store, MODULE, "memory", memory)?;

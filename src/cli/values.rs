@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use kitbag::{FuncType, RefType, Val, ValType};
+use kitbag::{FuncType, Val, ValType};
 
 /// Reads the arguments of a function.
 ///
@@ -28,8 +28,8 @@ fn parse(ty: ValType, word: &str) -> Option<Val> {
         ValType::F32 => word.parse().ok().map(|float: f32| Val::F32(float.to_bits())),
         ValType::F64 => word.parse().ok().map(|float: f64| Val::F64(float.to_bits())),
         ValType::V128 => u128::from_str_radix(word.strip_prefix("0x")?, 16).ok().map(Val::V128),
-        ValType::Ref(RefType::Func) => (word == "null").then_some(Val::FuncRef(None)),
-        ValType::Ref(RefType::Extern) => (word == "null").then_some(Val::ExternRef(None)),
+        ValType::Ref(ty) if ty.is_func() => (word == "null").then_some(Val::FuncRef(None)),
+        ValType::Ref(_) => (word == "null").then_some(Val::ExternRef(None)),
         _ => None,
     }
 }

@@ -190,7 +190,7 @@ where
     let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
     function(caller, &params, &mut results)?;
     for ((place, result), &wanted) in values.iter_mut().zip(results).zip(ty.results()) {
-        result.expect_type(wanted).map_err(|error| Error::Type(format!("a host function's result: {error}")))?;
+        result.expect_type(wanted, store).map_err(|error| Error::Type(format!("a host function's result: {error}")))?;
         *place = result.to_raw(store);
     }
     Ok(())

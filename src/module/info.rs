@@ -86,6 +86,8 @@ pub(crate) struct DataSegment {
 #[derive(Debug, Default)]
 pub(crate) struct ModuleInfo {
     pub(crate) types: Vec<FuncType>,
+    /// The types' canonical ids in the engine.
+    pub(crate) signatures: Vec<u32>,
     pub(crate) imports: Vec<Import>,
     /// Type indices.
     pub(crate) functions: Vec<u32>,
@@ -197,7 +199,7 @@ fn in_expression(expression: &[ConstOp]) -> impl Iterator<Item = u32> + '_ {
 }
 
 fn table_env(ty: &TableType) -> TableEnv {
-    TableEnv { functions: ty.element == crate::RefType::Func, index64: ty.index64 }
+    TableEnv { functions: ty.element.is_func(), index64: ty.index64 }
 }
 
 fn memory_env(engine: &Engine, ty: &MemoryType) -> MemoryEnv {

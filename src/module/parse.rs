@@ -3,18 +3,19 @@
 use wasmparser::{
     ConstExpr as WasmExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, ExternalKind, Global,
     Import as WasmImport, KnownCustom, Operator, Parser, Payload, RecGroup, Table, TableInit, TypeRef, ValidPayload,
-    Validator, WasmFeatures,
+    Validator,
 };
 
 use super::info::{ConstExpr, ConstOp, DataSegment, ElementSegment, Elements, Import, Item, Mode, ModuleInfo};
 use crate::jit::Function;
-use crate::{Error, ExternType, FuncType, GlobalType, MemoryType, Result, TableType};
+use crate::{Engine, Error, ExternType, FuncType, GlobalType, MemoryType, Result, TableType};
 
 /// Parses and validates a module, all but the bodies of its functions: who compiles these, validates them.
 ///
 /// # Errors
 /// [`Invalid`](Error::Invalid), or [`Unsupported`](Error::Unsupported) for what the features allow but the engine lacks.
-pub(super) fn parse(bytes: &[u8], features: WasmFeatures) -> Result<(ModuleInfo, Vec<Function<'_>>)> {
+pub(super) fn parse<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(ModuleInfo, Vec<Function<'a>>)> {
+    let features = engine.config().features;
     let mut validator = Validator::new_with_features(features);
     let mut parser = Parser::new(0);
     parser.set_features(features);
@@ -25,16 +26,16 @@ pub(super) fn parse(bytes: &[u8], features: WasmFeatures) -> Result<(ModuleInfo,
         if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
             functions.push((function, body));
         }
-        info.section(payload)?;
+        info.section(engine, payload)?;
     }
     info.find_escaping();
     Ok((info, functions))
 }
 
 impl ModuleInfo {
-    fn section(&mut self, payload: Payload<'_>) -> Result<()> {
+    fn section(&mut self, engine: &Engine, payload: Payload<'_>) -> Result<()> {
         match payload {
-            Payload::TypeSection(types) => each(types, |group| self.add_types(group)),
+            Payload::TypeSection(types) => each(types, |group| self.add_types(engine, group)),
             Payload::ImportSection(imports) => each(imports.into_imports(), |import| self.add_import(&import)),
             Payload::FunctionSection(functions) => each(functions, |ty| {
                 self.functions.push(ty);
@@ -64,10 +65,14 @@ impl ModuleInfo {
         }
     }
 
-    fn add_types(&mut self, group: RecGroup) -> Result<()> {
+    fn add_types(&mut self, engine: &Engine, group: RecGroup) -> Result<()> {
         for ty in group.types() {
             match &ty.composite_type.inner {
-                wasmparser::CompositeInnerType::Func(ty) => self.types.push(FuncType::from_wasm(ty)?),
+                wasmparser::CompositeInnerType::Func(ty) => {
+                    let ty = FuncType::from_wasm(ty, &self.signatures)?;
+                    self.signatures.push(engine.signature_id(&ty));
+                    self.types.push(ty);
+                }
                 _ => return Err(Error::Unsupported("types of the garbage-collection proposal".into())),
             }
         }
@@ -88,9 +93,9 @@ impl ModuleInfo {
                 ExternType::Func(self.types[index as usize].clone())
             }
             TypeRef::Table(ty) => {
-                self.tables.push(TableType::from_wasm(&ty)?);
+                self.tables.push(TableType::from_wasm(&ty, &self.signatures)?);
                 self.imported_tables += 1;
-                ExternType::Table(TableType::from_wasm(&ty)?)
+                ExternType::Table(TableType::from_wasm(&ty, &self.signatures)?)
             }
             TypeRef::Memory(ty) => {
                 self.memories.push(MemoryType::from_wasm(&ty)?);
@@ -98,16 +103,16 @@ impl ModuleInfo {
                 ExternType::Memory(MemoryType::from_wasm(&ty)?)
             }
             TypeRef::Global(ty) => {
-                self.globals.push(GlobalType::from_wasm(&ty)?);
+                self.globals.push(GlobalType::from_wasm(&ty, &self.signatures)?);
                 self.imported_globals += 1;
-                ExternType::Global(GlobalType::from_wasm(&ty)?)
+                ExternType::Global(GlobalType::from_wasm(&ty, &self.signatures)?)
             }
             TypeRef::Tag(_) => return Err(Error::Unsupported("exception tags".into())),
         })
     }
 
     fn add_table(&mut self, table: &Table<'_>) -> Result<()> {
-        self.tables.push(TableType::from_wasm(&table.ty)?);
+        self.tables.push(TableType::from_wasm(&table.ty, &self.signatures)?);
         self.table_inits.push(match &table.init {
             TableInit::RefNull => None,
             TableInit::Expr(init) => Some(expression(init)?),
@@ -116,7 +121,7 @@ impl ModuleInfo {
     }
 
     fn add_global(&mut self, global: &Global<'_>) -> Result<()> {
-        self.globals.push(GlobalType::from_wasm(&global.ty)?);
+        self.globals.push(GlobalType::from_wasm(&global.ty, &self.signatures)?);
         self.global_inits.push(expression(&global.init_expr)?);
         Ok(())
     }

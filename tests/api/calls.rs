@@ -112,7 +112,7 @@ fn globals_and_tables_are_typed() {
     let fixed = Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Const), Val::I32(1)).unwrap();
     assert!(fixed.set(&mut store, Val::I32(2)).is_err());
 
-    let table = Table::new(&mut store, TableType::new(RefType::Func, 2, Some(3)), Val::FuncRef(None)).unwrap();
+    let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 2, Some(3)), Val::FuncRef(None)).unwrap();
     let func = Func::wrap(&mut store, || 5);
     table.set(&mut store, 1, Val::from(func)).unwrap();
     assert!(table.set(&mut store, 2, Val::FuncRef(None)).is_err());
