@@ -5,6 +5,7 @@ use wasmparser::WasmFeatures;
 /// What WebAssembly 3.0 adds, as far as it is here.
 const WASM3: WasmFeatures = WasmFeatures::RELAXED_SIMD
     .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::MEMORY64);
@@ -45,8 +46,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// WebAssembly 2.0, of 3.0 relaxed vectors, extended constants, several memories and 64-bit memories, and limits that
-    /// real programs do not meet.
+    /// WebAssembly 2.0, what there is of 3.0 (see [`wasm_3`](Config::wasm_3)), and limits that real programs do not meet.
     #[must_use]
     pub fn new() -> Config {
         Config {
@@ -133,7 +133,8 @@ impl Config {
         self.feature(FEATURES.difference(WasmFeatures::WASM1), enable)
     }
 
-    /// Whether what came after WebAssembly 2.0 is accepted. On unless set.
+    /// Whether what came after WebAssembly 2.0 is accepted: relaxed vectors, tail calls, typed function references, extended
+    /// constants, several memories, 64-bit memories and tables. On unless set.
     pub fn wasm_3(&mut self, enable: bool) -> &mut Config {
         self.feature(WASM3, enable)
     }
@@ -141,6 +142,16 @@ impl Config {
     /// Whether vectors' relaxed operators are accepted. On unless set.
     pub fn wasm_relaxed_simd(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::RELAXED_SIMD, enable)
+    }
+
+    /// Whether calls may take the place of their caller. On unless set.
+    pub fn wasm_tail_call(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::TAIL_CALL, enable)
+    }
+
+    /// Whether references may say the type of their functions, and that they are not null. On unless set.
+    pub fn wasm_function_references(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::FUNCTION_REFERENCES, enable)
     }
 
     /// Whether constant expressions may calculate. On unless set.

@@ -142,3 +142,8 @@ fn memories_with_64_bit_indices() {
 fn custom_page_sizes() {
     check(Config::new().wasm_custom_page_sizes(true), proposal(Proposal::CustomPageSizes), "custom-page-sizes/", 200);
 }
+
+#[test]
+fn function_references() {
+    check(Config::new().wasm_multi_memory(false), proposal(Proposal::FunctionReferences), "function-references/", 1800);
+}

@@ -141,6 +141,32 @@ fn host_references_come_back() {
 }
 
 #[test]
+fn typed_references_take_functions_of_their_type_only() {
+    let (mut store, instance) = instance(
+        r#"(module (type $unary (func (param i32) (result i32)))
+            (func $double (export "double") (type $unary) (i32.shl (local.get 0) (i32.const 1)))
+            (func (export "apply") (param (ref $unary) i32) (result i32) (call_ref $unary (local.get 1) (local.get 0)))
+            (table (export "table") 1 (ref null $unary)))"#,
+    );
+    let apply = instance.get_func(&mut store, "apply").unwrap();
+    let double = instance.get_func(&mut store, "double").unwrap();
+    let host = Func::wrap(&mut store, |value: i32| value + 1);
+    let other = Func::wrap(&mut store, |value: i64| value + 1);
+    let mut results = [Val::I32(0)];
+    for (func, wanted) in [(double, 10), (host, 6)] {
+        apply.call(&mut store, &[Val::from(func), Val::I32(5)], &mut results).unwrap();
+        assert_eq!(results[0].i32(), Some(wanted));
+    }
+    for wrong in [Val::from(other), Val::FuncRef(None), Val::ExternRef(None)] {
+        assert!(matches!(apply.call(&mut store, &[wrong, Val::I32(5)], &mut results), Err(Error::Type(_))));
+    }
+    let table = instance.get_table(&mut store, "table").unwrap();
+    assert!(table.set(&mut store, 0, Val::from(other)).is_err());
+    table.set(&mut store, 0, Val::from(host)).unwrap();
+    table.set(&mut store, 0, Val::FuncRef(None)).unwrap();
+}
+
+#[test]
 #[should_panic(expected = "does not belong to")]
 fn handles_of_another_store_are_refused() {
     let engine = Engine::default();
