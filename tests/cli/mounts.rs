@@ -1,5 +1,6 @@
 //! Where mounts are, what of them the guest sees, and where its writes go.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::harness::{Kitbag, guest, mount, scratch, write, zip};
@@ -144,4 +145,18 @@ fn names_with_colons() {
     std::fs::create_dir(folder.path().join("a:b")).unwrap();
     write(folder.path(), "a:b/x", "1");
     assert_eq!(listing(options!["--dir", mount(&folder.path().join("a:b"), "::/c:d")], "/c:d"), ["x 1"]);
+}
+
+/// Links that the options themselves go through are the host's business; links within a mount are confined to it.
+#[test]
+fn links_of_the_host() {
+    let (folder, elsewhere) = (scratch(), scratch());
+    let target = write(elsewhere.path(), "target", "1");
+    symlink(&target, folder.path().join("file")).unwrap();
+    symlink(elsewhere.path(), folder.path().join("dir")).unwrap();
+    assert_eq!(listing(options!["--file", mount(&folder.path().join("file"), "::/t/x")], "/t"), ["x 1"]);
+    assert_eq!(listing(options!["--dir", mount(&folder.path().join("dir"), "::/t")], "/t"), ["target 1"]);
+    assert_ne!(put(options!["--dir", mount(folder.path(), "::/")], "file").outcome().status, Some(0));
+    assert_ne!(put(options!["--dir", mount(folder.path(), "::/")], "dir/target").outcome().status, Some(0));
+    assert_eq!(read(elsewhere.path(), "target"), "1");
 }
