@@ -29,7 +29,7 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// An engine as `config` says. The first one in a process installs handlers of SIGSEGV, SIGBUS, SIGILL and SIGFPE, which pass on
+    /// An engine as `config` says. The first one in a process installs handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGURG, which pass on
     /// what is no guest's fault to whoever handled it before; who installs others later must pass on likewise.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use std::ptr::NonNull;
 pub(crate) use self::opaque::{GlobalData, Pending, StoreOpaque};
 use crate::instance::InstanceData;
 use crate::jit::abi::{self, Context};
-use crate::{Engine, Extern, Instance};
+use crate::{Engine, Extern, Instance, InterruptHandle};
 
 /// Which store a handle belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +82,17 @@ impl<T: 'static> Store<T> {
     /// The host's data.
     pub fn data_mut(&mut self) -> &mut T {
         StoreContextMut::from(self).into_data_mut()
+    }
+
+    /// What stops the store's guests from outside.
+    #[must_use]
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle::new(&StoreContext::from(self).into_opaque().interrupt)
+    }
+
+    /// Lets guests run again after an interruption.
+    pub fn clear_interrupt(&mut self) {
+        self.as_context().into_opaque().interrupt.clear();
     }
 
     /// Drops everything else.
@@ -369,6 +380,12 @@ impl<'a, T: 'static> Caller<'a, T> {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         self.as_context().into_opaque().engine()
+    }
+
+    /// Whether the guest is to stop, which it does when this host function returns.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.as_context().into_opaque().interrupt.is_requested()
     }
 
     fn instance_data(&self) -> Option<&InstanceData> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::code::CodeMemory;
 use crate::jit::HostArrayCall;
-use crate::jit::abi::{self, Context, FuncRef, Returned};
+use crate::jit::abi::{self, Context, FuncRef, Returned, TrapCode};
 use crate::store::{Caller, Pending, StoreId, StoreOpaque};
 use crate::{Engine, Error, FuncType, Result, Val};
 
@@ -133,6 +133,16 @@ pub(super) unsafe fn store_id(caller: *mut Context) -> StoreId {
     unsafe { (*(*caller).store.cast::<StoreOpaque>()).id() }
 }
 
+/// Whether the store's guests are to stop.
+///
+/// # Safety
+/// `caller` is a context whose store nothing borrows mutably.
+#[inline]
+unsafe fn is_interrupted(caller: *mut Context) -> bool {
+    // SAFETY: every context has its store.
+    unsafe { (*(*caller).store.cast::<StoreOpaque>()).interrupt.is_requested() }
+}
+
 /// Runs a host function: what it gives are the first result's bits. A panic goes no further than this, and on
 /// once the guest is unwound.
 ///
@@ -141,6 +151,8 @@ pub(super) unsafe fn store_id(caller: *mut Context) -> StoreId {
 #[inline]
 pub(super) unsafe fn guard(caller: *mut Context, function: impl FnOnce() -> Result<u64>) -> Returned {
     let reason = match catch_unwind(AssertUnwindSafe(function)) {
+        // SAFETY: every context has its store, which nothing borrows now.
+        Ok(Ok(_)) if unsafe { is_interrupted(caller) } => Pending::Trap(TrapCode::Interrupted),
         Ok(Ok(bits)) => return Returned { bits, status: 0 },
         Ok(Err(error)) => Pending::Error(error),
         Err(panic) => Pending::Panic(panic),

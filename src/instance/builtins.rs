@@ -45,6 +45,7 @@ unsafe fn run<R: Into<u64>>(
     let (store, instance) =
         unsafe { (&mut *(*context).store.cast::<StoreOpaque>(), &*(*context).instance.cast::<InstanceData>()) };
     match builtin(store, instance) {
+        Ok(_) if store.interrupt.is_requested() => store.fail(Pending::Trap(TrapCode::Interrupted)),
         Ok(bits) => Returned { bits: bits.into(), status: 0 },
         Err(code) => store.fail(Pending::Trap(code)),
     }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::StoreId;
 use crate::func::HostFunc;
 use crate::instance::{BUILTINS, InstanceData};
+use crate::interrupt::Interrupt;
 use crate::jit::abi::{self, Context, RESULTS_MAX, Returned, TrapCode};
 use crate::memory::MemoryData;
 use crate::owned::Owned;
@@ -51,6 +52,7 @@ pub(crate) struct StoreOpaque {
     pub(crate) host_funcs: Vec<Arc<HostFunc>>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
     pub(crate) pending: Option<Pending>,
+    pub(crate) interrupt: Arc<Interrupt>,
     stack_limit: u64,
 }
 
@@ -86,6 +88,7 @@ impl StoreOpaque {
             host_funcs: Vec::new(),
             externs: Vec::new(),
             pending: None,
+            interrupt: Arc::default(),
             stack_limit: u64::MAX,
         }
     }

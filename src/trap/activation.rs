@@ -15,6 +15,7 @@ use std::ptr::{self, NonNull};
 
 use super::{Frame, Trap, thread};
 use crate::Result;
+use crate::interrupt::Interrupt;
 use crate::jit::abi::{Activation, TrapCode};
 use crate::store::StoreOpaque;
 
@@ -96,7 +97,7 @@ impl Captured {
 /// Runs compiled code: `run` enters it with the activation it is given.
 ///
 /// # Errors
-/// A trap where there is no stack left to run it on; what it left in the inner result, if it trapped.
+/// A trap where there is no stack left to run it on, or the store is interrupted; what it left in the inner result, if it trapped.
 ///
 /// # Safety
 /// `run` calls an entry stub of a function of `store`, and nothing borrows the store.
@@ -107,6 +108,12 @@ pub(crate) unsafe fn enter(
     let previous = INNERMOST.get();
     // SAFETY: borrowed by nothing, and only here.
     unsafe { prepare_stack(store.as_mut(), previous.is_null())? };
+    // SAFETY: as above, for a moment.
+    let _running = Interrupt::enter(unsafe { &store.as_ref().interrupt });
+    // SAFETY: as above. After this thread was noted, so that a request is seen here or signalled.
+    if unsafe { store.as_ref().interrupt.is_requested() } {
+        return Err(Trap::new(TrapCode::Interrupted).into());
+    }
     let mut link = Link { activation: Activation { stack_pointer: 0 }, store, previous };
     let link = &raw mut link;
     INNERMOST.set(link);

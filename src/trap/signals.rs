@@ -1,4 +1,4 @@
-//! Faults of compiled code, which become traps, and faults of others, which go where they went before.
+//! Faults of compiled code and interruptions, which become traps, and signals of others, which go where they went before.
 //!
 //! # Safety
 //! The handler runs on the faulting thread's signal stack and does what a handler may: it reads the thread's chain of entries, the
@@ -16,14 +16,15 @@ use std::sync::{Once, OnceLock};
 use super::activation::{Capture, Link, capture, innermost};
 use super::machine::Registers;
 use crate::code::{self, CodeInfo};
+use crate::interrupt;
 use crate::jit::abi::TrapCode;
 use crate::memory::MemoryData;
 use crate::owned::Owned;
 
-const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, interrupt::SIGNAL];
 
 /// Who handled [`SIGNALS`] before.
-static PREVIOUS: OnceLock<[libc::sigaction; 4]> = OnceLock::new();
+static PREVIOUS: OnceLock<[libc::sigaction; 5]> = OnceLock::new();
 
 /// Installs the handlers, once in the process' life.
 ///
@@ -34,17 +35,20 @@ pub(crate) fn install_handlers() {
     ONCE.call_once(|| {
         PREVIOUS.get_or_init(|| SIGNALS.map(|signal| change_action(signal, None)));
         for signal in SIGNALS {
-            change_action(signal, Some(&own_action()));
+            change_action(signal, Some(&own_action(signal)));
         }
     });
 }
 
-fn own_action() -> libc::sigaction {
+fn own_action(signal: c_int) -> libc::sigaction {
     // SAFETY: all zero is an action: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handle as *const () as usize;
     // A fault in the handler itself must end the process, not come back here: so no SA_NODEFER.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    if signal == interrupt::SIGNAL {
+        action.sa_flags |= libc::SA_RESTART;
+    }
     action
 }
 
@@ -76,13 +80,13 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
     let Some(link) = (unsafe { innermost().as_ref() }) else {
         return false;
     };
-    if sent(info) {
+    if sent(info) != (signal == interrupt::SIGNAL) {
         return false;
     }
     let registers = Registers::of(context);
     let exit = code::find(registers.pc, |code| {
         // SAFETY: the pc is in this code.
-        let trap = unsafe { cause(signal, info, registers, link) }?;
+        let trap = unsafe { cause(signal, info, registers, link, code) }?;
         // SAFETY: this thread's, which is in its handler; see `activation`.
         unsafe { walk(&mut *capture(), trap, registers, code, link.activation.stack_pointer as usize) };
         Some(code.memory.at(code.trap_exit) as usize)
@@ -98,11 +102,22 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
 ///
 /// # Safety
 /// The pc is in compiled code, which the link's entry runs.
-unsafe fn cause(signal: c_int, info: &libc::siginfo_t, registers: Registers, link: &Link) -> Option<TrapCode> {
+unsafe fn cause(
+    signal: c_int,
+    info: &libc::siginfo_t,
+    registers: Registers,
+    link: &Link,
+    code: &CodeInfo,
+) -> Option<TrapCode> {
     match signal {
         // SAFETY: the instruction was undefined.
         libc::SIGILL => unsafe { registers.trap_code() },
         libc::SIGFPE => Some(TrapCode::IntegerOverflow),
+        interrupt::SIGNAL => {
+            // SAFETY: the store lives, and compiled code runs, so nothing borrows it.
+            let requested = unsafe { (*link.store.as_ptr()).interrupt.is_requested() };
+            (requested && code.function_at(registers.pc).is_some()).then_some(TrapCode::Interrupted)
+        }
         // SAFETY: the system gives the address with these signals.
         _ => unsafe { in_a_memory(link, info.si_addr() as usize) }.then_some(TrapCode::MemoryOutOfBounds),
     }
@@ -157,6 +172,7 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     let sent = sent(unsafe { &*info });
     match previous.sa_sigaction {
         libc::SIG_IGN if sent => {}
+        libc::SIG_DFL if signal == interrupt::SIGNAL => {}
         libc::SIG_DFL | libc::SIG_IGN => default_action(signal, sent),
         // SAFETY: a handler of the kind that its flags say.
         function if previous.sa_flags & libc::SA_SIGINFO != 0 => unsafe {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod host;
+mod interrupts;
 mod limits;
 mod linking;
 mod traps;
