@@ -61,6 +61,11 @@ impl IntOp {
     pub(crate) const fn divides(self) -> bool {
         matches!(self, IntOp::DivS | IntOp::DivU | IntOp::RemS | IntOp::RemU)
     }
+
+    /// Whether only as many bits of the second operand count as the width needs.
+    pub(crate) const fn shifts(self) -> bool {
+        matches!(self, IntOp::Shl | IntOp::ShrS | IntOp::ShrU | IntOp::Rotl | IntOp::Rotr)
+    }
 }
 
 /// One integer to one.

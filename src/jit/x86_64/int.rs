@@ -111,9 +111,10 @@ impl Assembler {
         self.zero_flag = Some((dst, width, self.buf.position()));
     }
 
-    /// A 64-bit constant that fits no instruction: one that a mask or a power of two handles stays.
+    /// A 64-bit constant that fits no instruction: one that a mask, a power of two or a shift handles stays.
     fn wide_imm(&mut self, op: IntOp, _dst: Reg, bits: u64) -> Src {
-        let stays = (op == IntOp::And && bits == 0xffff_ffff)
+        let stays = op.shifts()
+            || (op == IntOp::And && bits == 0xffff_ffff)
             || (op != IntOp::Add
                 && op != IntOp::Sub
                 && power_of_two(Width::W64, bits).is_some()
@@ -162,7 +163,8 @@ impl Assembler {
 
     fn sub(&mut self, width: Width, dst: Reg, lhs: Reg, rhs: Src) {
         match rhs {
-            Src::Imm(bits) if dst != lhs => self.lea(width, dst, lhs, (bits as i32).wrapping_neg()),
+            // The negative of the most negative displacement is none.
+            Src::Imm(bits) if dst != lhs && bits as i32 != i32::MIN => self.lea(width, dst, lhs, -(bits as i32)),
             rhs if rhs == Src::Reg(dst) && dst != lhs => {
                 match width {
                     Width::W32 => asm!(self; neg Rd(dst.number())),
