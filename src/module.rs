@@ -63,7 +63,12 @@ impl Module {
             types,
             entry_stubs: code.entry_stubs,
             adapters: code.adapters,
-            code: Registration::new(CodeInfo { memory, functions: code.functions, trap_exit: code.trap_exit }),
+            code: Registration::new(CodeInfo {
+                memory,
+                functions: code.functions,
+                stubs: code.stubs,
+                trap_exit: code.trap_exit,
+            }),
             names: OnceLock::new(),
         })))
     }

@@ -24,17 +24,35 @@ pub(crate) struct CodeInfo {
     pub(crate) memory: CodeMemory,
     /// In order of address.
     pub(crate) functions: Vec<FunctionCode>,
+    /// Code between instances, in order of address.
+    pub(crate) stubs: Vec<FunctionCode>,
     /// Where traps continue.
     pub(crate) trap_exit: u32,
+}
+
+/// The one that `offset` is in, by its place.
+fn containing(codes: &[FunctionCode], offset: u32) -> Option<usize> {
+    let index = codes.partition_point(|code| code.start <= offset).checked_sub(1)?;
+    (offset < codes[index].end).then_some(index)
 }
 
 impl CodeInfo {
     /// The function that `pc` is in, by its place among those defined, and `pc`'s offset in it.
     pub(crate) fn function_at(&self, pc: usize) -> Option<(usize, u32)> {
-        let offset = u32::try_from(pc.checked_sub(self.memory.base())?).ok()?;
-        let index = self.functions.partition_point(|function| function.start <= offset).checked_sub(1)?;
-        let function = &self.functions[index];
-        (offset < function.end).then(|| (index, offset - function.start))
+        let offset = self.offset(pc)?;
+        let index = containing(&self.functions, offset)?;
+        Some((index, offset - self.functions[index].start))
+    }
+
+    /// The size of the frame of what `pc` is in, function or stub.
+    pub(crate) fn frame_at(&self, pc: usize) -> Option<u32> {
+        let offset = self.offset(pc)?;
+        let frame = |codes: &[FunctionCode]| containing(codes, offset).map(|index| codes[index].frame);
+        frame(&self.functions).or_else(|| frame(&self.stubs))
+    }
+
+    fn offset(&self, pc: usize) -> Option<u32> {
+        u32::try_from(pc.checked_sub(self.memory.base())?).ok()
     }
 }
 
@@ -104,7 +122,7 @@ mod tests {
         let memory = CodeMemory::new(&vec![0xcc; bytes]).unwrap();
         let functions =
             vec![FunctionCode { start: 16, end: 32, frame: 0 }, FunctionCode { start: 48, end: 64, frame: 8 }];
-        CodeInfo { memory, functions, trap_exit: 0 }
+        CodeInfo { memory, functions, stubs: Vec::new(), trap_exit: 0 }
     }
 
     #[test]

@@ -141,10 +141,7 @@ unsafe fn in_a_memory(link: &Link, address: usize) -> bool {
 /// The registers are those of a fault in `code`.
 unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, code: &CodeInfo, end: usize) {
     capture.start(trap);
-    let frame = |code: &CodeInfo, registers: Registers| {
-        code.function_at(registers.pc).map(|(index, _)| code.functions[index].frame)
-    };
-    let mut known = frame(code, registers);
+    let mut known = code.frame_at(registers.pc);
     if trap == TrapCode::StackOverflow {
         known = known.map(|_| 0);
     }
@@ -154,8 +151,8 @@ unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, 
         }
         // SAFETY: in a function with a frame of this size; at worst, what is read is on this stack but no address.
         registers = unsafe { registers.caller(size) };
-        known =
-            code::find(registers.pc - 1, |code| frame(code, Registers { pc: registers.pc - 1, ..registers })).flatten();
+        let call = registers.pc - 1;
+        known = code::find(call, |code| code.frame_at(call)).flatten();
     }
 }
 

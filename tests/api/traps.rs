@@ -90,6 +90,27 @@ fn a_backtrace_of_a_builtin_begins_where_it_was_called() {
 }
 
 #[test]
+fn a_backtrace_goes_on_in_the_instance_that_called() {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    let inner = r#"(module (func $divide (export "divide") (param i32 i64 f64 i32 i32 i32 i32) (result i32)
+        (i32.div_u (local.get 0) (local.get 6))))"#;
+    let inner = linker.instantiate(&mut store, &Module::new(&engine, inner).unwrap()).unwrap();
+    linker.instance(&mut store, "inner", inner).unwrap();
+    let outer = r#"(module
+        (import "inner" "divide" (func $divide (param i32 i64 f64 i32 i32 i32 i32) (result i32)))
+        (func $outer (export "outer") (param i32) (result i32)
+            (call $divide (i32.const 84) (i64.const 1) (f64.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (local.get 0))))"#;
+    let outer = linker.instantiate(&mut store, &Module::new(&engine, outer).unwrap()).unwrap();
+    let outer = outer.get_typed_func::<i32, i32>(&mut store, "outer").unwrap();
+    assert_eq!(outer.call(&mut store, 2).unwrap(), 42);
+    let error = outer.call(&mut store, 0).unwrap_err();
+    let names: Vec<_> = error.trap().unwrap().backtrace.iter().filter_map(|frame| frame.func_name.as_deref()).collect();
+    assert_eq!(names, ["divide", "outer"]);
+}
+
+#[test]
 fn deep_recursion_has_a_bounded_backtrace_and_leaves_the_store_usable() {
     let (mut store, instance) = instance(
         r#"(module
