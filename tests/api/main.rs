@@ -8,7 +8,7 @@ mod linking;
 mod traps;
 mod vectors;
 
-use kitbag::{Engine, Instance, Linker, Module, Store};
+use kitbag::{Engine, Error, Extern, Instance, InterruptHandle, Linker, Module, Store, TypedFunc};
 
 /// An instance of the text, with no imports.
 fn instance(wat: &str) -> (Store<()>, Instance) {
@@ -17,4 +17,18 @@ fn instance(wat: &str) -> (Store<()>, Instance) {
     let module = Module::new(&engine, wat).unwrap();
     let instance = Linker::new(&engine).instantiate(&mut store, &module).unwrap();
     (store, instance)
+}
+
+/// What users share between threads, or hand from one to another.
+#[test]
+fn threads_may_have_what_they_should() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Engine>();
+    shared::<Module>();
+    shared::<Linker<std::cell::Cell<i32>>>();
+    shared::<Store<i32>>();
+    shared::<Error>();
+    shared::<(Instance, Extern, TypedFunc<i32, i32>, InterruptHandle)>();
+    sent::<Store<std::cell::Cell<i32>>>();
 }
