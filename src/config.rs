@@ -120,9 +120,9 @@ impl Config {
         self
     }
 
-    /// Features of the processor that compiled code does without, by name (`avx`, `avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`), as on a processor that
-    /// has none of them: for tests of that code. None unless set; a name that means nothing to the compiler is an
-    /// error of [`Engine::new`](crate::Engine::new).
+    /// Features of the processor that compiled code does without, by name (`avx`, `avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`; nothing
+    /// compiles without `sse4.1`), as on a processor that has none of them: for tests of that code. None unless set; a
+    /// name that means nothing to the compiler is an error of [`Engine::new`](crate::Engine::new).
     pub fn unused_processor_features(&mut self, names: impl IntoIterator<Item: Into<String>>) -> &mut Config {
         self.unused_features = names.into_iter().map(Into::into).collect();
         self

@@ -181,6 +181,7 @@ impl From<CompileError> for Error {
         match error {
             CompileError::Invalid(error) => error.into(),
             CompileError::Limit(function, what) => Error::Limit(format!("function {function}: {what}")),
+            CompileError::Processor(what) => Error::Unsupported(what.into()),
         }
     }
 }

@@ -21,11 +21,14 @@ const FUNCTION_CODE_MAX: u32 = 1 << 30;
 /// Compiles all functions of a module, on up to `threads` threads.
 ///
 /// # Errors
-/// The first function, by index, that is not valid or exceeds a limit.
+/// The first function, by index, that is not valid or exceeds a limit; or that the processor is too old for any.
 pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
     let mut features = Features::detect();
     for name in &env.unused_features {
         features.named(name).into_iter().for_each(|has| *has = false);
+    }
+    if let Some(missing) = features.missing() {
+        return Err(CompileError::Processor(missing));
     }
     let threads = threads.clamp(1, functions.len().div_ceil(BATCH).max(1));
     let code = match attempt(env, features, &functions, threads, 0) {
@@ -190,7 +193,7 @@ fn stubs(env: &Env, features: Features, code: &mut Code, area: u32) {
     code.text.extend_from_slice(m.buf.bytes());
 }
 
-/// Whether the compiler uses a feature of this name, where the processor has it, beyond what it always needs.
+/// Whether the compiler uses a feature of this name, where the processor has it.
 #[must_use]
 pub fn is_processor_feature(name: &str) -> bool {
     Features::default().named(name).is_some()

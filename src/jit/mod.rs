@@ -64,6 +64,8 @@ pub enum CompileError {
     Invalid(BinaryReaderError),
     /// A limit of the compiler: the function, and what about it.
     Limit(u32, &'static str),
+    /// What the processor lacks.
+    Processor(&'static str),
 }
 
 /// A function to compile: what validates it, and its body.

@@ -335,3 +335,10 @@ fn accesses_end_with_the_memory() {
         }
     }
 }
+
+#[test]
+fn a_processor_below_the_floor_is_named_as_the_cause() {
+    let engine = Engine::new(Config::new().unused_processor_features(["sse4.1"])).unwrap();
+    let error = Module::new(&engine, "(module)").unwrap_err();
+    assert_eq!(error.to_string(), "not supported: compiled code needs a processor with SSE4.1");
+}

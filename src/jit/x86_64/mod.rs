@@ -73,9 +73,11 @@ const fn xmm(number: u8) -> Reg {
     Reg::vector(number)
 }
 
-/// What the processor offers beyond SSE4.1.
+/// What the processor offers beyond SSE3.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Features {
+    /// The floor: without it nothing is compiled.
+    sse41: bool,
     pub(crate) avx: bool,
     /// Counts only with AVX, see [`Features::broadcasts`].
     avx2: bool,
@@ -89,6 +91,7 @@ impl Features {
     /// This processor's.
     pub(crate) fn detect() -> Features {
         Features {
+            sse41: std::arch::is_x86_feature_detected!("sse4.1"),
             avx: std::arch::is_x86_feature_detected!("avx"),
             avx2: std::arch::is_x86_feature_detected!("avx2"),
             bmi1: std::arch::is_x86_feature_detected!("bmi1"),
@@ -96,6 +99,11 @@ impl Features {
             lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
             popcnt: std::arch::is_x86_feature_detected!("popcnt"),
         }
+    }
+
+    /// What compiled code always needs and the processor lacks.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        (!self.sse41).then_some("compiled code needs a processor with SSE4.1")
     }
 
     /// Whether integer lanes can be spread by one instruction.
@@ -106,6 +114,7 @@ impl Features {
     /// By its name, if there is one of that name.
     pub(crate) fn named(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
+            "sse4.1" => &mut self.sse41,
             "avx" => &mut self.avx,
             "avx2" => &mut self.avx2,
             "bmi1" => &mut self.bmi1,

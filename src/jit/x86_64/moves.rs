@@ -1,5 +1,6 @@
 //! Moves between registers, slots, constants and records.
 
+use super::simd::{MOVSD, MOVSS};
 use super::{Assembler, Parts, R11, X15, asm, from_mem, parts, to_mem};
 use crate::jit::env::Kind;
 use crate::jit::masm::{Address, Dst, Src};
@@ -50,14 +51,10 @@ impl Assembler {
 
     fn vector_imm(&mut self, kind: Kind, dst: Reg, bits: u64) {
         let d = dst.number();
-        if bits == 0 {
-            asm!(self; xorps Rx(d), Rx(d));
-        } else {
-            self.imm(R11, bits);
-            match kind {
-                Kind::F32 => asm!(self; movd Rx(d), Rd(R11.number())),
-                _ => asm!(self; movq Rx(d), Rq(R11.number())),
-            }
+        match kind {
+            _ if bits == 0 => asm!(self; xorps Rx(d), Rx(d)),
+            Kind::F32 => self.scalar_const(MOVSS, d, bits),
+            _ => self.scalar_const(MOVSD, d, bits),
         }
     }
 

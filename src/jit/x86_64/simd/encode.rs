@@ -25,7 +25,7 @@ pub(in crate::jit::x86_64) struct Op {
 /// Instructions by mnemonic: prefix, map, opcode, and `w` for 64-bit general registers.
 macro_rules! ops {
     ($($name:ident $prefix:literal $map:literal $code:literal $($wide:ident)?;)*) => {
-        $(pub(in crate::jit::x86_64::simd) const $name: crate::jit::x86_64::simd::encode::Op = crate::jit::x86_64::simd::encode::Op {
+        $(pub(in crate::jit::x86_64) const $name: crate::jit::x86_64::simd::encode::Op = crate::jit::x86_64::simd::encode::Op {
             prefix: $prefix, map: $map, code: $code, wide: ops!(@wide $($wide)?),
         };)*
     };
@@ -127,6 +127,11 @@ impl Assembler {
             u128::MAX => self.ones(dst),
             bits => self.emit(MOVAPS, dst, 0, Rm::Const(bits), None),
         }
+    }
+
+    /// A float behind the function in a register.
+    pub(in crate::jit::x86_64) fn scalar_const(&mut self, load: Op, dst: u8, bits: u64) {
+        self.emit(load, dst, 0, Rm::Const(bits.into()), None);
     }
 
     fn three(&mut self, op: Op, dst: u8, lhs: u8, rhs: Rm, imm: Option<u8>) {

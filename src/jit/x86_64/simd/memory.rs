@@ -2,8 +2,8 @@
 
 use super::convert::extension;
 use super::encode::ops;
-use super::shuffle::{MOVDDUP, MOVSD, PEXTRB, PEXTRD, PEXTRQ, VPBROADCASTB, VPBROADCASTW, insert};
-use super::{Assembler, MOVUPS};
+use super::shuffle::{MOVDDUP, PEXTRB, PEXTRD, PEXTRQ, VPBROADCASTB, VPBROADCASTW, insert};
+use super::{Assembler, MOVSD, MOVSS, MOVUPS};
 use crate::jit::lanes::Shape;
 use crate::jit::masm::Address;
 use crate::jit::ops::{Load, Width};
@@ -11,7 +11,6 @@ use crate::jit::reg::Reg;
 
 ops! {
     MOVUPS_STORE 0x00 0x0f 0x11;
-    MOVSS_LOAD 0xf3 0x0f 0x10;
     MOVSS_STORE 0xf3 0x0f 0x11;
     MOVSD_STORE 0xf2 0x0f 0x11;
     MOVHPS_STORE 0x00 0x0f 0x17;
@@ -24,7 +23,7 @@ impl Assembler {
         match op {
             Load::Extend(shape, sign) => self.packed_move(extension(sign, shape), d, from, None),
             Load::Splat(shape) => self.load_splat(shape, d, from),
-            Load::Zero(Width::W32) => self.packed_move(MOVSS_LOAD, d, from, None),
+            Load::Zero(Width::W32) => self.packed_move(MOVSS, d, from, None),
             Load::Zero(Width::W64) => self.packed_move(MOVSD, d, from, None),
             _ => self.packed_move(MOVUPS, d, from, None),
         }
@@ -37,7 +36,7 @@ impl Assembler {
             Shape::I32x4 if self.features.avx => self.packed_move(VBROADCASTSS, d, from, None),
             Shape::I64x2 => self.packed_move(MOVDDUP, d, from, None),
             Shape::I32x4 => {
-                self.packed_move(MOVSS_LOAD, d, from, None);
+                self.packed_move(MOVSS, d, from, None);
                 self.splat_lowest(shape, d);
             }
             _ => {

@@ -4,7 +4,7 @@ use super::arith::PADDUSB;
 use super::convert::PUNPCKLDQ;
 use super::encode::{Op, ops};
 use super::shift::{PUNPCKHBW, PUNPCKLBW};
-use super::{Assembler, MOVD_TO, MOVQ_TO, POR, PSHUFB, PSHUFD, X15};
+use super::{Assembler, MOVD_TO, MOVQ_TO, MOVSD, POR, PSHUFB, PSHUFD, X15};
 use crate::jit::lanes::{Shape, Sign};
 use crate::jit::reg::Reg;
 use crate::jit::x86_64::simd::arith::{PUNPCKHWD, PUNPCKLWD};
@@ -20,7 +20,6 @@ ops! {
     PSHUFLW 0xf2 0x0f 0x70;
     SHUFPS 0x00 0x0f 0xc6;
     MOVDDUP 0xf2 0x0f 0x12;
-    MOVSD 0xf2 0x0f 0x10;
     MOVLHPS 0x00 0x0f 0x16;
     INSERTPS 0x66 0x0f3a 0x21;
     PINSRB 0x66 0x0f3a 0x20;
