@@ -16,7 +16,8 @@ pub(crate) enum Src {
     Reg(Reg),
     /// This many bytes above the stack pointer.
     Slot(u32),
-    /// These bits; an i32's or f32's upper half is zero. A v128 is only ever zero.
+    /// These bits; an i32's or f32's upper half is zero. A v128's are
+    /// its number among the function's [constants](Masm::vector_const).
     Imm(u64),
 }
 
@@ -177,8 +178,12 @@ pub(crate) trait Masm: Machine {
     fn convert(&mut self, op: Convert, dst: Reg, src: Reg);
 
     // Vectors. A `dst` that is not a v128's is of the lane's kind.
-    fn vector_const(&mut self, dst: Reg, bits: u128);
-    fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Reg);
+    /// The number of a constant in the present function; 0 is zero's.
+    fn vector_const(&mut self, bits: u128) -> u64;
+    /// Whether `rhs` may be a constant.
+    fn takes_const(&self, op: LaneOp, shape: Shape) -> bool;
+    /// `rhs` is a register, or a constant that is not zero.
+    fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Src);
     fn lanes_unary(&mut self, op: LaneUnOp, shape: Shape, dst: Reg, src: Reg);
     /// `by` is a register or constant.
     fn lanes_shift(&mut self, op: LaneShift, shape: Shape, dst: Reg, lhs: Reg, by: Src);

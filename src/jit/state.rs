@@ -9,7 +9,7 @@ use super::reg::{Reg, RegSet};
 /// Where a value of the stack is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loc {
-    /// Known while compiling; an i32's or f32's upper half is zero. A v128 is only ever zero.
+    /// Known while compiling; an i32's or f32's upper half is zero. Of a v128 its number.
     Const(u64),
     /// The present value of a local.
     Local(u32),

@@ -342,3 +342,129 @@ fn a_processor_below_the_floor_is_named_as_the_cause() {
     let error = Module::new(&engine, "(module)").unwrap_err();
     assert_eq!(error.to_string(), "not supported: compiled code needs a processor with SSE4.1");
 }
+
+/// Binary operators by shape.
+const BINARY: &[(&str, &str)] = &[
+    ("v128", "and andnot or xor"),
+    (
+        "i8x16",
+        "swizzle eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u narrow_i16x8_s narrow_i16x8_u add add_sat_s add_sat_u",
+    ),
+    ("i8x16", "sub sub_sat_s sub_sat_u min_s min_u max_s max_u avgr_u"),
+    (
+        "i16x8",
+        "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u narrow_i32x4_s narrow_i32x4_u add add_sat_s add_sat_u sub",
+    ),
+    ("i16x8", "sub_sat_s sub_sat_u mul min_s min_u max_s max_u avgr_u q15mulr_sat_s extmul_low_i8x16_s"),
+    ("i16x8", "extmul_high_i8x16_s extmul_low_i8x16_u extmul_high_i8x16_u relaxed_dot_i8x16_i7x16_s"),
+    ("i32x4", "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u add sub mul min_s min_u max_s max_u dot_i16x8_s"),
+    ("i32x4", "extmul_low_i16x8_s extmul_high_i16x8_s extmul_low_i16x8_u extmul_high_i16x8_u"),
+    ("i64x2", "eq ne lt_s gt_s le_s ge_s add sub mul extmul_low_i32x4_s extmul_high_i32x4_s extmul_low_i32x4_u"),
+    ("f32x4", "eq ne lt gt le ge add sub mul div min max pmin pmax"),
+    ("f64x2", "eq ne lt gt le ge add sub mul div min max pmin pmax"),
+];
+
+/// However the operands and the result are placed: constants on either side, one value twice, and the result in
+/// the register of either operand.
+#[test]
+fn operators_take_their_operands_from_anywhere() {
+    let constant = "(v128.const i32x4 0x40490fdb 0xc02df854 0x3f80ff00 0x7f018002)";
+    for engine in engines() {
+        for (shape, names) in BINARY {
+            for name in names.split(' ') {
+                let op = format!("{shape}.{name}");
+                let wat = format!(
+                    r#"(module
+                        (func (export "plain") (param v128 v128) (result v128) ({op} (local.get 0) (local.get 1)))
+                        (func (export "const") (param v128) (result v128) ({op} (local.get 0) {constant}))
+                        (func (export "const-first") (param v128) (result v128) ({op} {constant} (local.get 0)))
+                        (func (export "zero") (param v128) (result v128)
+                            ({op} (local.get 0) (v128.const i64x2 0 0)))
+                        (func (export "twice") (param v128) (result v128) ({op} (local.get 0) (local.get 0)))
+                        (func (export "to-left") (param v128 v128) (result v128)
+                            (local.set 0 ({op} (local.get 0) (local.get 1))) (local.get 0))
+                        (func (export "to-right") (param v128 v128) (result v128)
+                            (local.set 1 ({op} (local.get 0) (local.get 1))) (local.get 1)))"#
+                );
+                let (mut store, instance) = instance(&engine, &wat);
+                let mut one = |name: &str, params: &[Val]| call(&mut store, &instance, name, params)[0];
+                let c = Val::V128(0x7f01_8002_3f80_ff00_c02d_f854_4049_0fdb);
+                for a in [v128(0), v128(7), v128(13), c, Val::V128(1 << 127 | 1 << 31)] {
+                    let plain = one("plain", &[a, c]);
+                    assert_eq!(one("const", &[a]), plain, "{op}");
+                    assert_eq!(one("to-left", &[a, c]), plain, "{op}");
+                    assert_eq!(one("to-right", &[a, c]), plain, "{op}");
+                    assert_eq!(one("const-first", &[a]), one("plain", &[c, a]), "{op}");
+                    assert_eq!(one("zero", &[a]), one("plain", &[a, Val::V128(0)]), "{op}");
+                    assert_eq!(one("twice", &[a]), one("plain", &[a, a]), "{op}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn shifts_by_constants_are_as_shifts_by_values() {
+    for engine in engines() {
+        for shape in ["i8x16", "i16x8", "i32x4", "i64x2"] {
+            for op in ["shl", "shr_s", "shr_u"] {
+                let mut wat = format!(
+                    r#"(module (func (export "by") (param v128 i32) (result v128) ({shape}.{op} (local.get 0) (local.get 1)))"#
+                );
+                for by in 0..70 {
+                    write!(wat, r#"(func (export "{by}") (param v128) (result v128) ({shape}.{op} (local.get 0) (i32.const {by})))"#)
+                        .unwrap();
+                }
+                wat.push(')');
+                let (mut store, instance) = instance(&engine, &wat);
+                for by in 0..70 {
+                    for value in [v128(8), v128(3), Val::V128(u128::MAX)] {
+                        let wanted = call(&mut store, &instance, "by", &[value, Val::I32(by)]);
+                        assert_eq!(call(&mut store, &instance, &by.to_string(), &[value]), wanted, "{shape}.{op} {by}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Shuffles that have an instruction of their own, and some that have not, against their definition.
+#[test]
+fn shuffles_move_bytes_as_they_say() {
+    let mut shuffles: Vec<[u8; 16]> = Vec::new();
+    shuffles.extend((0..32).map(|from| std::array::from_fn(|i| (from + i as u8) % 32)));
+    shuffles.extend((0..16).map(|from| std::array::from_fn(|i| (from + i as u8) % 16)));
+    shuffles.extend((0..32).map(|lane| [lane; 16]));
+    for size in [1, 2, 4, 8] {
+        for (first, second) in [(0, 16), (16, 0), (8, 24), (24, 8), (0, 0), (4, 20)] {
+            let from = |lane: usize| if lane.is_multiple_of(2) { first } else { second };
+            shuffles.push(std::array::from_fn(|i| (from(i / size) + i / size / 2 * size + i % size) as u8 % 32));
+        }
+        let lanes = 32 / size as u32;
+        for seed in 0..40_u32 {
+            let lane = |i: usize| (seed * 7 + i as u32 * (seed % 5 + 1)) * (seed + 3) / 2 % lanes;
+            shuffles.push(std::array::from_fn(|i| (lane(i / size) as usize * size + i % size) as u8));
+            // Each word from its own place in either source.
+            shuffles.push(std::array::from_fn(|i| (i + 16 * (seed as usize >> (i / size % 6) & 1)) as u8));
+        }
+    }
+    let bytes: Vec<u8> = [vector(1), vector(2)].iter().flat_map(|value| value.to_le_bytes()).collect();
+    for engine in engines() {
+        for lanes in &shuffles {
+            let text = lanes.map(|lane| lane.to_string()).join(" ");
+            let wat = format!(
+                r#"(module
+                    (func (export "f") (param v128 v128) (result v128) (i8x16.shuffle {text} (local.get 0) (local.get 1)))
+                    (func (export "to-left") (param v128 v128) (result v128)
+                        (local.set 0 (i8x16.shuffle {text} (local.get 0) (local.get 1))) (local.get 0))
+                    (func (export "to-right") (param v128 v128) (result v128)
+                        (local.set 1 (i8x16.shuffle {text} (local.get 0) (local.get 1))) (local.get 1)))"#
+            );
+            let (mut store, instance) = instance(&engine, &wat);
+            let wanted = u128::from_le_bytes(lanes.map(|lane| bytes[usize::from(lane)]));
+            for name in ["f", "to-left", "to-right"] {
+                assert_eq!(call(&mut store, &instance, name, &[v128(1), v128(2)]), [wanted], "{name} {text}");
+            }
+        }
+    }
+}

@@ -54,7 +54,7 @@ operators! {
     visit_v128_store16_lane(memarg: MemArg, lane: u8) => store_lane(I16x8, lane, memarg);
     visit_v128_store32_lane(memarg: MemArg, lane: u8) => store_lane(I32x4, lane, memarg);
     visit_v128_store64_lane(memarg: MemArg, lane: u8) => store_lane(I64x2, lane, memarg);
-    visit_v128_const(value: V128) => vector_constant(value.into(), 16);
+    visit_v128_const(value: V128) => vector_constant(value.into());
     visit_i8x16_shuffle(lanes: [u8; 16]) => shuffle(lanes);
     visit_i8x16_extract_lane_s(lane: u8) => extract_lane(I8x16, S, lane);
     visit_i8x16_extract_lane_u(lane: u8) => extract_lane(I8x16, U, lane);
@@ -300,10 +300,16 @@ impl<M: Masm> Walk<'_, M> {
     }
 
     fn lanes(&mut self, shape: Shape, op: LaneOp) {
-        let (rhs, lhs) = (self.pop_vector(), self.pop_vector());
-        let (l, r) = (lhs.reg(), rhs.reg());
+        let (mut rhs, mut lhs) = (self.state.pop(), self.state.pop());
+        if op.commutes() && matches!(lhs.src, Src::Imm(_)) {
+            std::mem::swap(&mut lhs, &mut rhs);
+        }
+        if !(matches!(rhs.src, Src::Imm(1..)) && self.state.m.takes_const(op, shape)) {
+            self.state.in_reg(&mut rhs);
+        }
+        let l = self.state.in_reg(&mut lhs);
         let dst = self.result(Kind::V128, self.opcode_len(), [lhs, rhs]);
-        self.state.m.lanes(op, shape, dst, l, r);
+        self.state.m.lanes(op, shape, dst, l, rhs.src);
         self.state.push_reg(Kind::V128, dst);
     }
 
@@ -339,20 +345,15 @@ impl<M: Masm> Walk<'_, M> {
         self.state.push_reg(Kind::I32, dst);
     }
 
-    /// A constant, which as an immediate takes this many bytes.
-    fn vector_constant(&mut self, bits: u128, immediate: usize) {
-        if bits == 0 {
-            return self.state.push(Kind::V128, Loc::Const(0));
-        }
-        let dst = self.result(Kind::V128, self.opcode_len() + immediate, []);
-        self.state.m.vector_const(dst, bits);
-        self.state.push_reg(Kind::V128, dst);
+    fn vector_constant(&mut self, bits: u128) {
+        let number = self.state.m.vector_const(bits);
+        self.state.push(Kind::V128, Loc::Const(number));
     }
 
     fn splat(&mut self, shape: Shape) {
         let mut src = self.state.pop();
         if let Src::Imm(bits) = src.src {
-            return self.vector_constant(shape.splat(bits), 0);
+            return self.vector_constant(shape.splat(bits));
         }
         let s = self.state.in_reg(&mut src);
         let dst = self.result(Kind::V128, self.opcode_len(), [src]);
@@ -395,9 +396,9 @@ impl<M: Masm> Walk<'_, M> {
     fn multiply_add(&mut self, shape: Shape, op: LaneOp) {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
         let product = Operand::temporary(Kind::V128, self.state.alloc(true));
-        self.state.m.lanes(LaneOp::Mul, shape, product.reg(), lhs.reg(), rhs.reg());
+        self.state.m.lanes(LaneOp::Mul, shape, product.reg(), lhs.reg(), rhs.src);
         let dst = self.result(Kind::V128, self.opcode_len(), [product, lhs, rhs, addend]);
-        self.state.m.lanes(op, shape, dst, addend.reg(), product.reg());
+        self.state.m.lanes(op, shape, dst, addend.reg(), product.src);
         self.state.push_reg(Kind::V128, dst);
     }
 
@@ -405,10 +406,10 @@ impl<M: Masm> Walk<'_, M> {
     fn dot_add(&mut self) {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
         let sums = Operand::temporary(Kind::V128, self.state.alloc(true));
-        self.state.m.lanes(LaneOp::Dot, I16x8, sums.reg(), lhs.reg(), rhs.reg());
+        self.state.m.lanes(LaneOp::Dot, I16x8, sums.reg(), lhs.reg(), rhs.src);
         self.state.m.lanes_unary(LaneUnOp::ExtAddPairwise(S), I32x4, sums.reg(), sums.reg());
         let dst = self.result(Kind::V128, self.opcode_len(), [sums, lhs, rhs, addend]);
-        self.state.m.lanes(LaneOp::Add, I32x4, dst, sums.reg(), addend.reg());
+        self.state.m.lanes(LaneOp::Add, I32x4, dst, sums.reg(), addend.src);
         self.state.push_reg(Kind::V128, dst);
     }
 

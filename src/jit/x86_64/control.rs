@@ -1,6 +1,6 @@
 //! Jumps, frames, traps and calls, and what is put off to a function's end.
 
-use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts};
+use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts, simd};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
 use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
@@ -456,11 +456,15 @@ impl Masm for Assembler {
         self.convert_impl(op, dst, src);
     }
 
-    fn vector_const(&mut self, dst: Reg, bits: u128) {
-        self.packed_const(dst.number(), bits);
+    fn vector_const(&mut self, bits: u128) -> u64 {
+        if bits == 0 { 0 } else { self.number_of(bits) }
     }
 
-    fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Reg) {
+    fn takes_const(&self, op: LaneOp, shape: Shape) -> bool {
+        simd::is_single(op, shape)
+    }
+
+    fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Src) {
         self.lanes_impl(op, shape, dst, lhs, rhs);
     }
 

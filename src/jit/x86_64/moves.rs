@@ -52,6 +52,7 @@ impl Assembler {
     fn vector_imm(&mut self, kind: Kind, dst: Reg, bits: u64) {
         let d = dst.number();
         match kind {
+            Kind::V128 => self.numbered_const(d, bits),
             _ if bits == 0 => asm!(self; xorps Rx(d), Rx(d)),
             Kind::F32 => self.scalar_const(MOVSS, d, bits),
             _ => self.scalar_const(MOVSD, d, bits),
@@ -77,8 +78,8 @@ impl Assembler {
             (Kind::F64, Src::Reg(src)) => to_mem!(self, to, movsd => Rx(src.number())),
             (Kind::F32, Src::Reg(src)) => to_mem!(self, to, movss => Rx(src.number())),
             (_, Src::Reg(src)) => to_mem!(self, to, mov => Rq(src.number())),
-            (Kind::V128, Src::Imm(_)) => {
-                asm!(self; xorps Rx(X15), Rx(X15));
+            (Kind::V128, Src::Imm(number)) => {
+                self.numbered_const(X15, number);
                 to_mem!(self, to, movups => Rx(X15));
             }
             (_, Src::Imm(bits)) => self.store_imm(to, bits),

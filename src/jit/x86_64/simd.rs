@@ -12,10 +12,12 @@ mod memory;
 mod shift;
 mod shuffle;
 
+pub(super) use arith::is_single;
 pub(super) use encode::Constant;
 
 use super::{Assembler, X14, X15};
 use crate::jit::lanes::{LaneOp, LaneUnOp, Shape};
+use crate::jit::masm::Src;
 use crate::jit::reg::Reg;
 use encode::ops;
 
@@ -36,8 +38,13 @@ ops! {
 }
 
 impl Assembler {
-    pub(super) fn lanes_impl(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Reg) {
-        let (d, mut a, mut b) = (dst.number(), lhs.number(), rhs.number());
+    pub(super) fn lanes_impl(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Src) {
+        let (d, mut a) = (dst.number(), lhs.number());
+        let mut b = match rhs {
+            Src::Reg(rhs) => rhs.number(),
+            Src::Imm(number) => return self.lanes_const(op, shape, d, a, number),
+            Src::Slot(_) => unreachable!("an operand of lanes is in a register or constant"),
+        };
         if op.commutes() && d == b {
             std::mem::swap(&mut a, &mut b);
         }

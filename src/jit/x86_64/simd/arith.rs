@@ -139,7 +139,20 @@ fn single(op: LaneOp, shape: Shape) -> Option<Op> {
     })
 }
 
+/// Whether one instruction does it, which may take its right operand from memory.
+pub(in crate::jit::x86_64) fn is_single(op: LaneOp, shape: Shape) -> bool {
+    single(op, shape).is_some()
+}
+
 impl Assembler {
+    /// With a constant on the right.
+    pub(super) fn lanes_const(&mut self, op: LaneOp, shape: Shape, d: u8, a: u8, number: u64) {
+        match single(op, shape) {
+            Some(instruction) => self.packed_by_number(instruction, d, a, number),
+            None => unreachable!("{op:?} takes no constant"),
+        }
+    }
+
     pub(super) fn lanes_arith(&mut self, op: LaneOp, shape: Shape, d: u8, a: u8, b: u8) {
         if let Some(instruction) = single(op, shape) {
             return self.packed(instruction, d, a, b);

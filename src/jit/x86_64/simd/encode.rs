@@ -41,8 +41,9 @@ pub(super) enum Rm {
     Reg(u8),
     General(u8),
     Mem(Address),
-    /// A constant behind the function. Not with an immediate operand: displacements count from the instruction's end.
-    Const(u128),
+    /// A constant behind the function, by number, not 0. Not with an immediate operand: displacements count from the
+    /// instruction's end.
+    Const(u64),
 }
 
 /// A constant behind the function, and the displacements that wait for its place.
@@ -73,7 +74,13 @@ impl Assembler {
 
     /// `dst = lhs op bits`.
     pub(super) fn packed_by_const(&mut self, op: Op, dst: u8, lhs: u8, bits: u128) {
-        self.three(op, dst, lhs, Rm::Const(bits), None);
+        let number = self.number_of(bits);
+        self.packed_by_number(op, dst, lhs, number);
+    }
+
+    /// As [`Assembler::packed_by_const`], by the constant's number.
+    pub(super) fn packed_by_number(&mut self, op: Op, dst: u8, lhs: u8, number: u64) {
+        self.three(op, dst, lhs, Rm::Const(number), None);
     }
 
     /// `dst = lhs op memory`.
@@ -121,17 +128,34 @@ impl Assembler {
     }
 
     /// A constant in a register.
-    pub(in crate::jit::x86_64) fn packed_const(&mut self, dst: u8, bits: u128) {
-        match bits {
-            0 => self.zero(dst),
-            u128::MAX => self.ones(dst),
-            bits => self.emit(MOVAPS, dst, 0, Rm::Const(bits), None),
+    pub(super) fn packed_const(&mut self, dst: u8, bits: u128) {
+        let number = self.number_of(bits);
+        self.numbered_const(dst, number);
+    }
+
+    /// As [`Assembler::packed_const`], by its number, or 0 for zero.
+    pub(in crate::jit::x86_64) fn numbered_const(&mut self, dst: u8, number: u64) {
+        match number.checked_sub(1).map(|index| self.constants[index as usize].bits) {
+            None => self.zero(dst),
+            Some(u128::MAX) => self.ones(dst),
+            Some(_) => self.emit(MOVAPS, dst, 0, Rm::Const(number), None),
         }
     }
 
-    /// A float behind the function in a register.
+    /// A float behind the function in a register; not zero.
     pub(in crate::jit::x86_64) fn scalar_const(&mut self, load: Op, dst: u8, bits: u64) {
-        self.emit(load, dst, 0, Rm::Const(bits.into()), None);
+        let number = self.number_of(bits.into());
+        self.emit(load, dst, 0, Rm::Const(number), None);
+    }
+
+    /// The number of a constant: its place in the list, from 1 on.
+    pub(in crate::jit::x86_64) fn number_of(&mut self, bits: u128) -> u64 {
+        let known = self.constants.iter().rev().take(RECENT).position(|constant| constant.bits == bits);
+        if let Some(back) = known {
+            return (self.constants.len() - back) as u64;
+        }
+        self.constants.push(Constant { bits, uses: Label::default() });
+        self.constants.len() as u64
     }
 
     fn three(&mut self, op: Op, dst: u8, lhs: u8, rhs: Rm, imm: Option<u8>) {
@@ -202,10 +226,12 @@ impl Assembler {
         match rm {
             Rm::Reg(rm) | Rm::General(rm) => self.buf.push(0xc0 | reg | (rm & 7)),
             Rm::Mem(address) => self.address(reg, address),
-            Rm::Const(bits) => {
+            Rm::Const(number) => {
                 debug_assert!(imm.is_none(), "a constant operand ends its instruction");
                 self.buf.push(reg | 5);
-                self.constant_field(bits);
+                let at = self.buf.position();
+                let chain = &mut self.constants[number as usize - 1].uses.chain;
+                self.buf.push_u32(std::mem::replace(chain, at));
             }
         }
         if let Some(imm) = imm {
@@ -236,24 +262,10 @@ impl Assembler {
         }
     }
 
-    /// A displacement that waits for the constant's place.
-    fn constant_field(&mut self, bits: u128) {
-        let at = self.buf.position();
-        let known = self.constants.iter_mut().rev().take(RECENT).find(|constant| constant.bits == bits);
-        let chain = match known {
-            Some(constant) => std::mem::replace(&mut constant.uses.chain, at),
-            None => {
-                self.constants.push(Constant { bits, uses: Label { bound: 0, chain: at } });
-                0
-            }
-        };
-        self.buf.push_u32(chain);
-    }
-
     /// Puts the constants behind the function.
     pub(in crate::jit::x86_64) fn place_constants(&mut self) {
         let constants = std::mem::take(&mut self.constants);
-        for &Constant { bits, mut uses } in &constants {
+        for &Constant { bits, mut uses } in constants.iter().filter(|constant| constant.uses.is_used()) {
             self.buf.reserve();
             DynasmApi::align(&mut self.buf, 16, 0xcc);
             self.bind(&mut uses);
