@@ -1,0 +1,111 @@
+//! What a fuzzer's bytes stand for.
+
+use crate::compare::Tally;
+use crate::{compare, dense, smith};
+use arbitrary::{Arbitrary, Result, Unstructured};
+use std::fmt::Write;
+
+/// Features of the processor that the compiler can do without.
+const FEATURES: [&str; 6] = ["avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt"];
+
+/// Bytes that a short input is expanded to.
+const EXPANDED: usize = 6000;
+
+/// How kitbag is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) unused_features: Vec<&'static str>,
+    pub(crate) guard_pages: bool,
+}
+
+impl Settings {
+    /// Mostly the machine as it is; else without one of its features, or without any.
+    fn draw(u: &mut Unstructured<'_>) -> Result<Settings> {
+        let choice = u.arbitrary::<u8>()?;
+        let unused_features = match choice % 16 {
+            0..8 => Vec::new(),
+            one @ 8..14 => vec![FEATURES[usize::from(one) - 8]],
+            _ => FEATURES.to_vec(),
+        };
+        Ok(Settings { unused_features, guard_pages: choice < 192 })
+    }
+}
+
+/// A module and how to run it.
+pub struct Case {
+    pub(crate) settings: Settings,
+    pub(crate) module: Vec<u8>,
+    /// What arguments of calls are drawn from.
+    pub(crate) arguments: u64,
+}
+
+impl Case {
+    /// The case that `bytes` stand for, if they do for one.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Case> {
+        let (&mode, rest) = bytes.split_first()?;
+        if mode & 2 == 0 {
+            return Case::draw(mode, &mut Unstructured::new(rest)).ok();
+        }
+        Case::draw(mode, &mut Unstructured::new(&expand(rest))).ok()
+    }
+
+    /// The same case as an input that is not expanded, and so can be made smaller bit by bit.
+    #[must_use]
+    pub fn unfolded(bytes: &[u8]) -> Vec<u8> {
+        match bytes.split_first() {
+            Some((&mode, rest)) if mode & 2 != 0 => [&[mode & !2], &expand(rest)[..]].concat(),
+            _ => bytes.to_vec(),
+        }
+    }
+
+    fn draw(mode: u8, u: &mut Unstructured<'_>) -> Result<Case> {
+        let settings = Settings::draw(u)?;
+        let arguments = u64::arbitrary(u)?;
+        let module = if mode & 1 == 0 { dense::module(u)? } else { smith::module(u)? };
+        Ok(Case { settings, module, arguments })
+    }
+
+    /// The module's bytes.
+    #[must_use]
+    pub fn module(&self) -> &[u8] {
+        &self.module
+    }
+
+    /// Runs it in both engines.
+    ///
+    /// # Errors
+    /// Where they differ.
+    pub fn compare(&self) -> Result<Tally, String> {
+        compare::compare(self)
+    }
+
+    /// The case without its module, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        let _ = write!(text, "{} bytes of module, {:?}", self.module.len(), self.settings);
+        text
+    }
+}
+
+/// A random sequence that depends on all of `seed`: a few bytes are a whole program then, and any others another.
+fn expand(seed: &[u8]) -> Vec<u8> {
+    let hash = seed
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mut random = Random(hash);
+    (0..EXPANDED / 8).flat_map(|_| random.next().to_le_bytes()).collect()
+}
+
+/// splitmix64.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
