@@ -220,6 +220,8 @@ pub enum TrapCode {
     IndirectCallTypeMismatch,
     /// A null reference where there must be none.
     NullReference,
+    /// A call of a null reference.
+    NullFunctionReference,
     /// Division by zero.
     IntegerDivisionByZero,
     /// A quotient or a truncated float that is out of range.
@@ -233,7 +235,7 @@ pub enum TrapCode {
 }
 
 impl TrapCode {
-    const ALL: [TrapCode; 13] = [
+    const ALL: [TrapCode; 14] = [
         TrapCode::Host,
         TrapCode::Unreachable,
         TrapCode::MemoryOutOfBounds,
@@ -242,6 +244,7 @@ impl TrapCode {
         TrapCode::UninitializedElement,
         TrapCode::IndirectCallTypeMismatch,
         TrapCode::NullReference,
+        TrapCode::NullFunctionReference,
         TrapCode::IntegerDivisionByZero,
         TrapCode::IntegerOverflow,
         TrapCode::InvalidConversionToInteger,

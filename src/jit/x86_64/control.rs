@@ -554,7 +554,7 @@ impl Masm for Assembler {
     fn call_ref(&mut self, result: Option<Kind>) {
         let (mut cross, mut back) = (Label::default(), Label::default());
         asm!(self; test rax, rax);
-        self.trap_if(Cond::Eq, TrapCode::NullReference);
+        self.trap_if(Cond::Eq, TrapCode::NullFunctionReference);
         asm!(self; cmp r15, [rax + offset_of!(FuncRef, context) as i32]);
         self.branch(Cond::Ne, &mut cross);
         asm!(self; call QWORD [rax + offset_of!(FuncRef, code) as i32]);
@@ -577,7 +577,7 @@ impl Masm for Assembler {
 
     fn tail_call_ref(&mut self, result: Option<Kind>, stack: u32, plan: &FramePlan) {
         asm!(self; test rax, rax);
-        self.trap_if(Cond::Eq, TrapCode::NullReference);
+        self.trap_if(Cond::Eq, TrapCode::NullFunctionReference);
         asm!(self; mov rdi, rax);
         self.tail_call_func_ref(result, stack, plan);
     }

@@ -76,9 +76,7 @@ impl Assembler {
 
     pub(super) fn int_op_impl(&mut self, op: IntOp, width: Width, dst: Reg, lhs: Reg, rhs: Src) {
         let rhs = match rhs {
-            Src::Imm(bits) if width == Width::W64 && i32::try_from(bits as i64).is_err() => {
-                self.wide_imm(op, dst, bits)
-            }
+            Src::Imm(bits) if width == Width::W64 && i32::try_from(bits as i64).is_err() => self.wide_imm(op, bits),
             rhs => rhs,
         };
         match op {
@@ -112,7 +110,7 @@ impl Assembler {
     }
 
     /// A 64-bit constant that fits no instruction: one that a mask, a power of two or a shift handles stays.
-    fn wide_imm(&mut self, op: IntOp, _dst: Reg, bits: u64) -> Src {
+    fn wide_imm(&mut self, op: IntOp, bits: u64) -> Src {
         let stays = op.shifts()
             || (op == IntOp::And && bits == 0xffff_ffff)
             || (op != IntOp::Add
