@@ -199,11 +199,21 @@ builtins! {
     elem_drop(segment);
 }
 
-/// Why code trapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum TrapCode {
+macro_rules! trap_codes {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why code trapped.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum TrapCode { $($(#[$doc])* $name,)* }
+
+        impl TrapCode {
+            const ALL: &[TrapCode] = &[$(TrapCode::$name,)*];
+        }
+    };
+}
+
+trap_codes! {
     /// A status other than 0 came back from the host, and the runtime knows why.
     Host,
     /// `unreachable` was executed.
@@ -235,23 +245,6 @@ pub enum TrapCode {
 }
 
 impl TrapCode {
-    const ALL: [TrapCode; 14] = [
-        TrapCode::Host,
-        TrapCode::Unreachable,
-        TrapCode::MemoryOutOfBounds,
-        TrapCode::TableOutOfBounds,
-        TrapCode::UndefinedElement,
-        TrapCode::UninitializedElement,
-        TrapCode::IndirectCallTypeMismatch,
-        TrapCode::NullReference,
-        TrapCode::NullFunctionReference,
-        TrapCode::IntegerDivisionByZero,
-        TrapCode::IntegerOverflow,
-        TrapCode::InvalidConversionToInteger,
-        TrapCode::StackOverflow,
-        TrapCode::Interrupted,
-    ];
-
     /// The code that `byte` stands for in compiled code.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<TrapCode> {
