@@ -180,9 +180,9 @@ pub(crate) trait Masm: Machine {
     // Vectors. A `dst` that is not a v128's is of the lane's kind.
     /// The number of a constant in the present function; 0 is zero's.
     fn vector_const(&mut self, bits: u128) -> u64;
-    /// Whether `rhs` may be a constant.
-    fn takes_const(&self, op: LaneOp, shape: Shape) -> bool;
-    /// `rhs` is a register, or a constant that is not zero.
+    /// Whether `rhs`, in a slot or a constant that is not zero, can be taken from there.
+    fn takes(&self, op: LaneOp, shape: Shape, rhs: Src) -> bool;
+    /// `rhs` is a register, or what [`Masm::takes`] takes.
     fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Src);
     fn lanes_unary(&mut self, op: LaneUnOp, shape: Shape, dst: Reg, src: Reg);
     /// `by` is a register or constant.

@@ -27,7 +27,7 @@ pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
 
 use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};
 
-/// A module's code. Offsets are into `text`, which runs at any address.
+/// A module's code. Offsets are into `text`, which runs at any address that is a multiple of 16.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
     /// Machine code, with the tables of `br_table` and the constants between it; only ever read and executed.

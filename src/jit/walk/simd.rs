@@ -301,10 +301,10 @@ impl<M: Masm> Walk<'_, M> {
 
     fn lanes(&mut self, shape: Shape, op: LaneOp) {
         let (mut rhs, mut lhs) = (self.state.pop(), self.state.pop());
-        if op.commutes() && matches!(lhs.src, Src::Imm(_)) {
+        if op.commutes() && !matches!(lhs.src, Src::Reg(_)) {
             std::mem::swap(&mut lhs, &mut rhs);
         }
-        if !(matches!(rhs.src, Src::Imm(1..)) && self.state.m.takes_const(op, shape)) {
+        if matches!(rhs.src, Src::Imm(0)) || !self.state.m.takes(op, shape, rhs.src) {
             self.state.in_reg(&mut rhs);
         }
         let l = self.state.in_reg(&mut lhs);

@@ -1,6 +1,6 @@
 //! Jumps, frames, traps and calls, and what is put off to a function's end.
 
-use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts, simd};
+use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
 use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
@@ -460,8 +460,8 @@ impl Masm for Assembler {
         if bits == 0 { 0 } else { self.number_of(bits) }
     }
 
-    fn takes_const(&self, op: LaneOp, shape: Shape) -> bool {
-        simd::is_single(op, shape)
+    fn takes(&self, op: LaneOp, shape: Shape, rhs: Src) -> bool {
+        self.takes_impl(op, shape, rhs)
     }
 
     fn lanes(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Src) {

@@ -12,14 +12,13 @@ mod memory;
 mod shift;
 mod shuffle;
 
-pub(super) use arith::is_single;
 pub(super) use encode::Constant;
 
 use super::{Assembler, X14, X15};
 use crate::jit::lanes::{LaneOp, LaneUnOp, Shape};
 use crate::jit::masm::Src;
 use crate::jit::reg::Reg;
-use encode::ops;
+use encode::{Rm, ops};
 
 ops! {
     MOVAPS 0x00 0x0f 0x28;
@@ -42,8 +41,8 @@ impl Assembler {
         let (d, mut a) = (dst.number(), lhs.number());
         let mut b = match rhs {
             Src::Reg(rhs) => rhs.number(),
-            Src::Imm(number) => return self.lanes_const(op, shape, d, a, number),
-            Src::Slot(_) => unreachable!("an operand of lanes is in a register or constant"),
+            Src::Imm(number) => return self.lanes_from_memory(op, shape, d, a, Rm::Const(number)),
+            Src::Slot(from) => return self.lanes_from_memory(op, shape, d, a, Rm::Mem(self.slot(from))),
         };
         if op.commutes() && d == b {
             std::mem::swap(&mut a, &mut b);

@@ -1,8 +1,9 @@
 //! Arithmetic of integer and float lanes.
 
-use super::encode::{Op, ops};
+use super::encode::{Op, Rm, ops};
 use super::{Assembler, PAND, PANDN, POR, PSHUFB, PSHUFD, PXOR, X15};
 use crate::jit::lanes::{Half, LaneOp, LaneUnOp, Shape, Sign};
+use crate::jit::masm::Src;
 use crate::jit::x86_64::X14;
 
 ops! {
@@ -139,17 +140,17 @@ fn single(op: LaneOp, shape: Shape) -> Option<Op> {
     })
 }
 
-/// Whether one instruction does it, which may take its right operand from memory.
-pub(in crate::jit::x86_64) fn is_single(op: LaneOp, shape: Shape) -> bool {
-    single(op, shape).is_some()
-}
-
 impl Assembler {
-    /// With a constant on the right.
-    pub(super) fn lanes_const(&mut self, op: LaneOp, shape: Shape, d: u8, a: u8, number: u64) {
+    /// Where one instruction does it. Without AVX an operand in memory has to be aligned, as constants are and slots need not be.
+    pub(in crate::jit::x86_64) fn takes_impl(&self, op: LaneOp, shape: Shape, rhs: Src) -> bool {
+        single(op, shape).is_some() && (self.features.avx || matches!(rhs, Src::Imm(_)))
+    }
+
+    /// With the right operand in memory.
+    pub(super) fn lanes_from_memory(&mut self, op: LaneOp, shape: Shape, d: u8, a: u8, rhs: Rm) {
         match single(op, shape) {
-            Some(instruction) => self.packed_by_number(instruction, d, a, number),
-            None => unreachable!("{op:?} takes no constant"),
+            Some(instruction) => self.three(instruction, d, a, rhs, None),
+            None => unreachable!("{op:?} takes nothing from memory"),
         }
     }
 

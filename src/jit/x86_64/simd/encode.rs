@@ -75,11 +75,6 @@ impl Assembler {
     /// `dst = lhs op bits`.
     pub(super) fn packed_by_const(&mut self, op: Op, dst: u8, lhs: u8, bits: u128) {
         let number = self.number_of(bits);
-        self.packed_by_number(op, dst, lhs, number);
-    }
-
-    /// As [`Assembler::packed_by_const`], by the constant's number.
-    pub(super) fn packed_by_number(&mut self, op: Op, dst: u8, lhs: u8, number: u64) {
         self.three(op, dst, lhs, Rm::Const(number), None);
     }
 
@@ -158,7 +153,7 @@ impl Assembler {
         self.constants.len() as u64
     }
 
-    fn three(&mut self, op: Op, dst: u8, lhs: u8, rhs: Rm, imm: Option<u8>) {
+    pub(super) fn three(&mut self, op: Op, dst: u8, lhs: u8, rhs: Rm, imm: Option<u8>) {
         if self.features.avx {
             return self.vex(op, dst, lhs, rhs, imm);
         }
