@@ -1,5 +1,7 @@
 //! Names for what modules import.
 
+mod unknown;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;

@@ -12,7 +12,7 @@ pub(crate) use self::activation::{Captured, enter};
 pub(crate) use self::signals::install_handlers;
 pub use crate::jit::abi::TrapCode;
 
-/// Why and where a guest trapped. Displays as the cause, in one line.
+/// Why and where a guest trapped. Displays as the message, or else the cause, in one line.
 ///
 /// ```
 /// use kitbag::{Engine, Linker, Module, Store, TrapCode};
@@ -32,11 +32,13 @@ pub use crate::jit::abi::TrapCode;
 /// # Ok::<(), kitbag::Error>(())
 /// ```
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{code}")]
+#[error("{}", .message.as_deref().unwrap_or(.code.words()))]
 #[non_exhaustive]
 pub struct Trap {
     /// The cause.
     pub code: TrapCode,
+    /// What a host function has to say about it.
+    pub message: Option<String>,
     /// The guest's functions that were running, innermost first; as many as are kept of a deep stack.
     pub backtrace: Vec<Frame>,
 }
@@ -59,7 +61,13 @@ impl Trap {
     /// A trap without a backtrace, as a host function may give.
     #[must_use]
     pub fn new(code: TrapCode) -> Trap {
-        Trap { code, backtrace: Vec::new() }
+        Trap { code, message: None, backtrace: Vec::new() }
+    }
+
+    /// A trap of a host function's own, [`TrapCode::Host`], with its cause in words.
+    #[must_use]
+    pub fn host(message: impl Into<String>) -> Trap {
+        Trap { message: Some(message.into()), ..Trap::new(TrapCode::Host) }
     }
 
     /// The backtrace as text: a line for each function, or nothing.
@@ -75,10 +83,10 @@ impl Trap {
     }
 }
 
-impl fmt::Display for TrapCode {
+impl TrapCode {
     /// The specification's own words, where it has some.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    fn words(self) -> &'static str {
+        match self {
             TrapCode::Host => "failure of the host",
             TrapCode::Unreachable => "unreachable",
             TrapCode::MemoryOutOfBounds => "out of bounds memory access",
@@ -93,7 +101,13 @@ impl fmt::Display for TrapCode {
             TrapCode::InvalidConversionToInteger => "invalid conversion to integer",
             TrapCode::StackOverflow => "call stack exhausted",
             TrapCode::Interrupted => "interrupted",
-        })
+        }
+    }
+}
+
+impl fmt::Display for TrapCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 
@@ -131,6 +145,7 @@ mod tests {
         };
         let trap = Trap::new(TrapCode::Unreachable).with_frames([frame(Some("f"), Some("m")), frame(None, None)]);
         assert_eq!(trap.to_string(), "unreachable");
+        assert_eq!(Trap::host("no such thing").to_string(), "no such thing");
         assert_eq!(trap.display_backtrace().to_string(), "   0: m!f\n   1: <wasm function 7>\n");
     }
 }

@@ -1,6 +1,6 @@
 //! Imports and exports between modules.
 
-use kitbag::{Engine, Error, Extern, Linker, Module, Store};
+use kitbag::{Engine, Error, Extern, Linker, Module, Store, TrapCode};
 
 #[test]
 fn all_missing_imports_are_named_at_once() {
@@ -135,4 +135,72 @@ fn linkers_and_stores_of_different_engines_do_not_mix() {
     let module = Module::new(&other, "(module)").unwrap();
     let linker: Linker<()> = Linker::new(&one);
     _ = linker.instantiate(&mut Store::new(&other, ()), &module);
+}
+
+/// Imports of every kind, and a function that adds up what they give.
+const UNKNOWN: &str = r#"(module
+    (import "a" "f" (func $f (param i32) (result i64 f32 externref)))
+    (import "a" "g" (global $g i64))
+    (import "a" "t" (table $t 3 funcref))
+    (import "a" "m" (memory 2))
+    (func (export "sum") (result i64) (local $sum i64)
+        (i32.const 1) (call $f) (ref.is_null) (i64.extend_i32_u) (local.set $sum) (drop)
+        (i64.add (local.get $sum)) (i64.add (global.get $g))
+        (i64.add (i64.extend_i32_u (ref.is_null (table.get $t (i32.const 2)))))
+        (i64.add (i64.extend_i32_u (memory.size)))
+        (i64.add (i64.load (i32.const 131064)))))"#;
+
+#[test]
+fn unknown_imports_as_default_values() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, UNKNOWN).unwrap();
+    let (mut linker, mut store) = (Linker::new(&engine), Store::new(&engine, ()));
+    linker.func_wrap("a", "other", || 7).unwrap();
+    linker.define_unknown_imports_as_default_values(&mut store, &module).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let sum = instance.get_typed_func::<(), i64>(&mut store, "sum").unwrap();
+    assert_eq!(sum.call(&mut store, ()).unwrap(), 4);
+    linker.define_unknown_imports_as_default_values(&mut store, &module).unwrap();
+}
+
+#[test]
+fn unknown_imports_without_a_default_value() {
+    let engine = Engine::default();
+    let module = r#"(module (type $t (func)) (import "a" "f" (func (result (ref $t)))))"#;
+    let module = Module::new(&engine, module).unwrap();
+    let mut linker = Linker::new(&engine);
+    let error = linker.define_unknown_imports_as_default_values(Store::new(&engine, ()), &module).unwrap_err();
+    assert!(matches!(&error, Error::Link(why) if why.contains(r#""a" "f""#)), "{error}");
+}
+
+#[test]
+fn unknown_imports_as_traps() {
+    let engine = Engine::default();
+    let module = r#"(module
+        (import "a" "f" (func $f (param i32) (result i64)))
+        (import "a" "known" (func $known (result i64)))
+        (func $inner (export "inner") (result i64) (call $f (call $seven)))
+        (func $seven (result i32) (i32.wrap_i64 (call $known)))
+        (func (export "seven") (result i32) (call $seven)))"#;
+    let module = Module::new(&engine, module).unwrap();
+    let (mut linker, mut store) = (Linker::new(&engine), Store::new(&engine, ()));
+    linker.func_wrap("a", "known", || 7_i64).unwrap();
+    linker.define_unknown_imports_as_traps(&module).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "seven").unwrap().call(&mut store, ()).unwrap(), 7);
+    let inner = instance.get_typed_func::<(), i64>(&mut store, "inner").unwrap();
+    let error = inner.call(&mut store, ()).unwrap_err();
+    let trap = error.trap().unwrap();
+    assert_eq!((trap.code, trap.to_string().as_str()), (TrapCode::Host, r#"unknown import called: "a" "f""#));
+    assert_eq!(trap.display_backtrace().to_string(), "   0: inner\n");
+}
+
+#[test]
+fn only_functions_can_be_traps() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, UNKNOWN).unwrap();
+    let mut linker = Linker::new(&engine);
+    linker.define_unknown_imports_as_traps(&module).unwrap();
+    let error = linker.instantiate(&mut Store::new(&engine, ()), &module).unwrap_err().to_string();
+    assert!(error.contains("3 of them") && !error.contains(r#""f""#), "{error}");
 }
