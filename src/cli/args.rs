@@ -10,8 +10,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 use kitbag::bundle::Place;
+
+use super::sizes;
 
 /// Runs WebAssembly programs on a file system that you pack yourself.
 #[derive(Debug, Parser)]
@@ -19,8 +22,7 @@ use kitbag::bundle::Place;
     name = "kitbag",
     version,
     override_usage = "kitbag [run] [OPTIONS] FILE [ARGS]...\n       kitbag COMMAND",
-    after_help = "A first word that is no command is FILE: `kitbag tool.wasm` runs it. Options come before FILE; what\n\
-                  follows FILE belongs to the guest. `kitbag help run` lists the options.",
+    after_help = AFTER,
     subcommand_required = true,
     arg_required_else_help = false
 )]
@@ -36,59 +38,150 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Run the program that this command carries inside itself, and show what happens.
     Demo,
+    /// Run scripts of WebAssembly's test suite, and count the directives that passed and failed.
+    Wast {
+        /// The scripts.
+        #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the completions of a shell, as in `kitbag completions bash > ~/.local/share/bash-completion/completions/kitbag`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print a manual page, as in `kitbag man run | man -l -`.
+    Man {
+        /// The command that it is about (kitbag itself if left out).
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
 
 /// First words that do not begin `run`'s: the names of [`Command`]'s variants and what clap adds to them.
-const FIRST_WORDS: [&str; 7] = ["run", "demo", "help", "-h", "--help", "-V", "--version"];
+const FIRST_WORDS: [&str; 10] =
+    ["run", "demo", "wast", "completions", "man", "help", "-h", "--help", "-V", "--version"];
+
+const AFTER: &str = "\
+Examples:
+  kitbag demo                                  see it work
+  kitbag tool.wasm --flag                      run a program, with an argument of its own
+  kitbag --dir . tool.wasm in.txt              let it use this folder
+  kitbag --dir src::/src::ro tool.wasm /src    let it read a folder, under another name
+  kitbag --zip data.zip::/data tool.wasm       let it read an archive, without unpacking
+
+A first word that is no command is FILE: `kitbag tool.wasm` runs it. Options come before FILE; what follows FILE belongs
+to the program. `kitbag help run` lists the options.";
 
 /// Run a WebAssembly program. It sees nothing of the host but what the options give it.
 #[derive(Debug, Args)]
 #[command(override_usage = "kitbag [run] [OPTIONS] FILE [ARGS]...", after_long_help = AFTER_RUN)]
 pub(crate) struct Run {
     /// Let the guest use a folder of the host, at GUEST (at HOST if left out), read-only with `ro`.
-    #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse))]
+    #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse), help_heading = FILES)]
     pub(crate) dir: Vec<DirMount>,
 
     /// Mount a zip archive, read-only, at GUEST (at / if left out).
-    #[arg(long, value_name = "ARCHIVE[::GUEST]", value_parser = words(ZipMount::parse))]
+    #[arg(long, value_name = "ARCHIVE[::GUEST]", value_parser = words(ZipMount::parse), help_heading = FILES)]
     pub(crate) zip: Vec<ZipMount>,
 
     /// Let the guest use one file of the host, at GUEST, read-only with `ro`.
-    #[arg(long, value_name = "HOST::GUEST[::ro]", value_parser = words(FileMount::parse))]
+    #[arg(long, value_name = "HOST::GUEST[::ro]", value_parser = words(FileMount::parse), help_heading = FILES)]
     pub(crate) file: Vec<FileMount>,
 
     /// Mount an empty writable file system in memory at GUEST.
-    #[arg(long, value_name = "GUEST", value_parser = words(place))]
+    #[arg(long, value_name = "GUEST", value_parser = words(place), help_heading = FILES)]
     pub(crate) tmp: Vec<Place>,
 
     /// Make what is at GUEST writable without changing it: what the guest writes goes to memory, or to
     /// the folder HOST.
-    #[arg(long, value_name = "GUEST[::HOST]", value_parser = words(OverlayMount::parse))]
+    #[arg(long, value_name = "GUEST[::HOST]", value_parser = words(OverlayMount::parse), help_heading = FILES)]
     pub(crate) overlay: Vec<OverlayMount>,
 
     /// Set a variable of the guest's environment, or with K alone take it from this one (if it is set here).
-    #[arg(long, value_name = "K=V|K", value_parser = words(Variable::parse))]
+    #[arg(long, value_name = "K=V|K", value_parser = words(Variable::parse), help_heading = WORDS)]
     pub(crate) env: Vec<Variable>,
 
     /// Give the guest this command's whole environment.
-    #[arg(long)]
+    #[arg(long, help_heading = WORDS)]
     pub(crate) env_inherit: bool,
 
     /// The name that the guest finds as its own (FILE's name if left out).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WORDS)]
     pub(crate) argv0: Option<OsString>,
 
-    /// Call this exported function with ARGS, read by its types, and print what it returns, a line each.
-    #[arg(long, value_name = "NAME")]
+    /// Call this exported function with ARGS, read by its types, and print what it returns, a line each. A reactor's
+    /// `_initialize` is called before.
+    #[arg(long, value_name = "NAME", help_heading = WORDS)]
     pub(crate) invoke: Option<String>,
 
+    /// Give the guest a socket that listens on ADDR, HOST:PORT: descriptors after those of its folders, in the order
+    /// given.
+    #[arg(long, value_name = "ADDR", value_parser = address, help_heading = STREAMS)]
+    pub(crate) listen: Vec<String>,
+
+    /// Read the guest's standard input from FILE.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = STREAMS)]
+    pub(crate) stdin: Option<PathBuf>,
+
+    /// Write the guest's standard output to FILE, which is emptied first.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = STREAMS)]
+    pub(crate) stdout: Option<PathBuf>,
+
+    /// Write the guest's standard error to FILE, which is emptied first; it may be that of --stdout.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = STREAMS)]
+    pub(crate) stderr: Option<PathBuf>,
+
+    /// Bytes that each of the guest's memories may grow to. Growing beyond fails in the guest; one that begins larger
+    /// is a limit reached.
+    #[arg(long, value_name = "SIZE", value_parser = sizes::parse, help_heading = LIMITS)]
+    pub(crate) max_memory: Option<u64>,
+
+    /// Descriptors that the guest may have open at once. Opening more fails in the guest.
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub(crate) max_fds: Option<u32>,
+
+    /// Bytes that the guest may write in all, to files and streams. Writing more fails in the guest.
+    #[arg(long, value_name = "SIZE", value_parser = sizes::parse, help_heading = LIMITS)]
+    pub(crate) max_write: Option<u64>,
+
+    /// Print each call of the system interface on standard error: its arguments, what came of it, the seconds it took.
+    #[arg(long, help_heading = INSIGHT)]
+    pub(crate) trace: bool,
+
+    /// Say on standard error what is loaded, what the guest is given, how long things take and how it ends.
+    #[arg(long, help_heading = INSIGHT)]
+    pub(crate) verbose: bool,
+
+    /// What becomes of a program that imports what nobody has: it is refused, or runs until it calls one, or gets
+    /// zeros from them.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t, hide_default_value = true, help_heading = INSIGHT)]
+    pub(crate) unknown_imports: UnknownImports,
+
     /// Compile anew (there is no cache of compiled code yet, so this changes nothing).
-    #[arg(long)]
+    #[arg(long, help_heading = INSIGHT)]
     pub(crate) no_cache: bool,
 
     /// The program, then its arguments.
     #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
     words: Vec<OsString>,
+}
+
+const FILES: &str = "Files";
+const WORDS: &str = "Arguments and environment";
+const STREAMS: &str = "Streams and sockets";
+const LIMITS: &str = "Limits (SIZE: bytes, or a number with K, M or G)";
+const INSIGHT: &str = "Insight and compilation";
+
+/// `--unknown-imports`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnknownImports {
+    /// Refuse the program, with a list of them.
+    #[default]
+    Deny,
+    /// Run until one is called, which is a trap that names it.
+    Trap,
+    /// Have them return zeros.
+    Zero,
 }
 
 const AFTER_RUN: &str = "\
@@ -229,6 +322,14 @@ fn guest_and_access(rest: &OsStr) -> Result<(Place, bool), Malformed> {
     }
 }
 
+/// `HOST:PORT`; whether there is such a host is found out when it is listened on.
+fn address(word: &str) -> Result<String, Malformed> {
+    match word.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(word.to_owned()),
+        _ => Err("it is no HOST:PORT, as in 127.0.0.1:8080".into()),
+    }
+}
+
 fn place(guest: &OsStr) -> Result<Place, Malformed> {
     Place::new(guest.as_bytes()).map_err(|error| error.problem.into())
 }
@@ -268,7 +369,7 @@ mod tests {
     fn run(words: &[&str]) -> Run {
         match parse(["kitbag"].iter().chain(words).map(OsString::from)).unwrap().command {
             Command::Run(run) => *run,
-            Command::Demo => panic!("demo"),
+            other => panic!("{other:?}"),
         }
     }
 

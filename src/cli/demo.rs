@@ -13,6 +13,7 @@ use kitbag_fs::embedded::Embedded;
 use super::execute::Ready;
 use super::program::Program;
 use super::report::{Failure, say};
+use super::settings::Settings;
 
 /// The bundle, without what only its making needs.
 #[derive(rust_embed::Embed)]
@@ -37,7 +38,7 @@ pub(super) fn run() -> Result<i32, Failure> {
     let bytes = program.module.len();
     say(introduction(bundle.manifest()))?;
     let begun = Instant::now();
-    let ready = Ready::new(program)?;
+    let ready = Ready::new(program, Settings::default())?;
     say(format_args!(
         "#\n# {} KiB of WebAssembly became native code in {} ms. Its output:\n",
         bytes / 1024,

@@ -1,18 +1,28 @@
 //! From a program to its exit status: compile, link, start, and tell its ends apart.
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStringExt;
+use std::time::Instant;
 
-use kitbag::wasi::{self, WasiCtx};
+use kitbag::wasi::{self, Tracer, WasiCtx};
 use kitbag::{Engine, Error, ExternType, Func, Instance, Linker, Module, Store, Val};
 
+use super::args::UnknownImports;
 use super::program::Program;
-use super::report::{self, Failure};
+use super::progress::Progress;
+use super::report::{self, Failure, note};
+use super::settings::Settings;
 use super::values;
+
+/// The first descriptor after the standard streams.
+const FIRST_PREOPEN: usize = 3;
 
 /// A program that is compiled and linked and has its files.
 pub(super) struct Ready {
     place: String,
+    verbose: bool,
+    begun: Instant,
     module: Module,
     store: Store<WasiCtx>,
     linker: Linker<WasiCtx>,
@@ -55,22 +65,13 @@ impl Ready {
     ///
     /// # Errors
     /// What is wrong with the module or with its mounts.
-    pub(super) fn new(program: Program) -> Result<Ready, Failure> {
-        let Program { place, module, argv0, args, env, layout } = program;
-        let engine = Engine::default();
-        let module = Module::new(&engine, &module).map_err(|error| failure(error, "cannot load", &place))?;
-        let mut ctx = WasiCtx::builder().inherit_stdio().arg(argv0.into_vec());
-        ctx = ctx.args(args.into_iter().map(OsString::into_vec));
-        for (name, value) in env {
-            ctx = ctx.env(name.into_vec(), value.into_vec());
-        }
-        for preopen in layout.preopens().map_err(|error| Failure::new("cannot mount", error.place, error.problem))? {
-            ctx = ctx.preopen(preopen.name, preopen.root);
-        }
-        let ctx = ctx.build().map_err(|error| Failure::new("cannot start", &place, error))?;
-        let mut linker = Linker::new(&engine);
-        wasi::add_to_linker(&mut linker, |ctx| ctx).map_err(|error| Failure::new("cannot link", &place, error))?;
-        Ok(Ready { module, store: Store::new(&engine, ctx), linker, place })
+    pub(super) fn new(program: Program, mut settings: Settings) -> Result<Ready, Failure> {
+        let place = program.place.clone();
+        let engine = Engine::new(&settings.config()).map_err(|error| failure(error, "cannot start", &place))?;
+        let module = compile(&engine, &program, settings.verbose)?;
+        let mut store = Store::new(&engine, context(program, &mut settings)?);
+        let linker = link(&mut store, &module, &settings).map_err(|error| failure(error, "cannot link", &place))?;
+        Ok(Ready { module, store, linker, place, verbose: settings.verbose, begun: Instant::now() })
     }
 
     fn instantiate(&mut self) -> Result<Instance, Error> {
@@ -115,13 +116,73 @@ impl Ready {
 
     /// What the end of a call means to who started this command.
     fn status(&self, ended: Result<(), Error>) -> Result<i32, Failure> {
-        match ended {
-            Ok(()) => Ok(0),
-            Err(Error::Exit(status)) => Ok(status),
-            Err(error @ Error::Link(_)) => Err(failure(error, "cannot link", &self.place)),
-            Err(error) => Err(failure(error, "cannot run", &self.place)),
+        let status = match ended {
+            Ok(()) => 0,
+            Err(Error::Exit(status)) => status,
+            Err(error @ Error::Link(_)) => return Err(failure(error, "cannot link", &self.place)),
+            Err(error) => return Err(failure(error, "cannot run", &self.place)),
+        };
+        if self.verbose {
+            note(format_args!(
+                "{} ended with status {status} after {} ms",
+                self.place,
+                self.begun.elapsed().as_millis()
+            ));
         }
+        Ok(status)
     }
+}
+
+fn compile(engine: &Engine, program: &Program, verbose: bool) -> Result<Module, Failure> {
+    let Program { place, module: bytes, .. } = program;
+    let begun = Instant::now();
+    let progress = Progress::of(format!("compiling {}", report::one_line(place)));
+    let module = Module::new(engine, bytes);
+    drop(progress);
+    let module = module.map_err(|error| failure(error, "cannot load", place))?;
+    if verbose {
+        note(format_args!("{place}: {} bytes, compiled in {} ms", bytes.len(), begun.elapsed().as_millis()));
+    }
+    Ok(module)
+}
+
+/// What the guest sees.
+fn context(program: Program, settings: &mut Settings) -> Result<WasiCtx, Failure> {
+    let Program { place, argv0, args, env, layout, .. } = program;
+    let mut ctx = WasiCtx::builder().arg(argv0.into_vec()).args(args.into_iter().map(OsString::into_vec));
+    for (name, value) in env {
+        ctx = ctx.env(name.into_vec(), value.into_vec());
+    }
+    let preopens = layout.preopens().map_err(|error| Failure::new("cannot mount", error.place, error.problem))?;
+    let first_socket = FIRST_PREOPEN + preopens.len();
+    for (fd, preopen) in (FIRST_PREOPEN..).zip(preopens) {
+        if settings.verbose {
+            note(format_args!("descriptor {fd} is the folder {}", preopen.name.escape_ascii()));
+        }
+        ctx = ctx.preopen(preopen.name, preopen.root);
+    }
+    let ctx = settings.apply(ctx, first_socket).build();
+    ctx.map_err(|error| Failure::new("cannot start", place, error))
+}
+
+fn link(store: &mut Store<WasiCtx>, module: &Module, settings: &Settings) -> Result<Linker<WasiCtx>, Error> {
+    let mut linker = Linker::new(module.engine());
+    match settings.trace {
+        false => wasi::add_to_linker(&mut linker, |ctx| ctx)?,
+        true => wasi::add_to_linker_traced(&mut linker, |ctx| ctx, Tracer::new(print_call))?,
+    }
+    match settings.unknown_imports {
+        UnknownImports::Deny => {}
+        UnknownImports::Trap => linker.define_unknown_imports_as_traps(module)?,
+        UnknownImports::Zero => linker.define_unknown_imports_as_default_values(store, module)?,
+    }
+    Ok(linker)
+}
+
+/// A line for a call, in one piece, with the seconds it took, as `strace -T` has them.
+fn print_call(call: &wasi::Call) {
+    let line = format!("{call} <{:.6}>\n", call.elapsed.as_secs_f64());
+    _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Tells traps and limits, which have a status of their own, from `what` else there is.

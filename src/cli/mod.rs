@@ -3,22 +3,30 @@
 //! | | |
 //! |---|---|
 //! | [`args`] | the grammar of the command line |
-//! | [`run`], [`demo`] | the subcommands |
+//! | [`run`], [`demo`], [`script`], [`manual`] | the subcommands |
 //! | [`mounts`] | options as file systems |
+//! | [`settings`] | options as streams, sockets and limits |
 //! | [`program`] | FILE: module, text or bundle |
 //! | [`execute`] | from a program to its exit status |
 //! | [`values`] | arguments and results of `--invoke` |
+//! | [`sizes`] | numbers of bytes |
+//! | [`progress`] | a sign that long work goes on |
 //! | [`report`] | errors in one line, exit statuses |
 //! | [`pipe`] | what a closed standard output means |
 
 mod args;
 mod demo;
 mod execute;
+mod manual;
 mod mounts;
 mod pipe;
 mod program;
+mod progress;
 mod report;
 mod run;
+mod script;
+mod settings;
+mod sizes;
 mod values;
 
 use std::ffi::OsString;
@@ -37,6 +45,9 @@ fn done(words: impl IntoIterator<Item = OsString>) -> Result<i32, Failure> {
         Ok(cli) => match cli.command {
             Command::Run(options) => run::run(&options),
             Command::Demo => demo::run(),
+            Command::Wast { files } => script::run(&files),
+            Command::Completions { shell } => manual::completions(shell),
+            Command::Man { command } => manual::page(command.as_deref()),
         },
         Err(help) if help.exit_code() == 0 => report::say(help).map(|()| 0),
         Err(error) => Err(error.into()),

@@ -86,6 +86,11 @@ pub(crate) fn say(text: impl Display) -> Result<(), Failure> {
         .map_err(|error| Failure::new("cannot write", "standard output", cause(&error)))
 }
 
+/// Says `text` on standard error, in one line and one piece. That it cannot be written is no reason to end a guest.
+pub(crate) fn note(text: impl Display) {
+    _ = io::stderr().write_all(format!("kitbag: {}\n", one_line(&text.to_string())).as_bytes());
+}
+
 /// An error of the host's without the `(os error N)` that Rust puts after it.
 pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
@@ -105,7 +110,7 @@ pub(crate) fn archive_cause(error: &ZipError) -> String {
 
 /// `text` as one line: line breaks and the indentation after them become one space, other control
 /// characters are written as escapes, so that a name cannot steer the terminal.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join(" ").chars().fold(String::new(), push_visible)
 }

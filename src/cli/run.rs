@@ -7,6 +7,7 @@ use super::execute::Ready;
 use super::mounts;
 use super::program::Program;
 use super::report::Failure;
+use super::settings::Settings;
 
 /// Runs it and gives the guest's status.
 ///
@@ -19,12 +20,13 @@ pub(super) fn run(options: &Run) -> Result<i32, Failure> {
     if let Some(name) = &options.argv0 {
         program.argv0.clone_from(name);
     }
+    let settings = Settings::open(options)?;
     match &options.invoke {
         None => {
             program.args.extend(options.guest_args().iter().cloned());
-            Ready::new(program)?.start()
+            Ready::new(program, settings)?.start()
         }
-        Some(function) => Ready::new(program)?.invoke(function, options.guest_args()),
+        Some(function) => Ready::new(program, settings)?.invoke(function, options.guest_args()),
     }
 }
 

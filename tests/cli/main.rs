@@ -4,10 +4,12 @@
 mod harness;
 
 mod bundles;
+mod commands;
 mod environment;
 mod errors;
 mod invoke;
 mod mounts;
+mod options;
 mod status;
 mod trees;
 mod usage;

@@ -23,6 +23,19 @@ fn wrong_values() {
     kitbag!["--tmp", "", hello()].fails(2, &["--tmp", "empty"]);
     kitbag!["--overlay", "/a::", hello()].fails(2, &["--overlay", "HOST is empty"]);
     kitbag!["--env", "=x", hello()].fails(2, &["--env", "name is empty"]);
+    for size in ["", "x", "-1", "1.5G", "1T", "99999999999999999999"] {
+        for option in ["--max-memory", "--max-write"] {
+            kitbag![format!("{option}={size}"), hello()].fails(2, &[option]);
+        }
+    }
+    for count in ["", "x", "-1", "4294967296"] {
+        kitbag![format!("--max-fds={count}"), hello()].fails(2, &["--max-fds"]);
+    }
+    for address in ["", "x", ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http"] {
+        kitbag!["--listen", address, hello()].fails(2, &["--listen", "HOST:PORT"]);
+    }
+    kitbag!["--unknown-imports", "allow", hello()].fails(2, &["--unknown-imports", "deny, trap, zero"]);
+    kitbag!["--trace=on", hello()].fails(2, &["--trace"]);
 }
 
 #[test]
@@ -51,6 +64,16 @@ fn help_and_version() {
             "--env-inherit",
             "--argv0",
             "--invoke",
+            "--listen",
+            "--stdin",
+            "--stdout",
+            "--stderr",
+            "--max-memory",
+            "--max-fds",
+            "--max-write",
+            "--trace",
+            "--verbose",
+            "--unknown-imports",
             "--no-cache",
         ] {
             assert!(text.contains(option), "{option} is missing in {text}");
