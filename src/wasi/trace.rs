@@ -101,6 +101,25 @@ impl Tracer {
         Tracer(Arc::new(sink))
     }
 
+    /// Makes each call an event for the subscribers of the crate `tracing`: of level `TRACE` and target `kitbag::wasi`, with
+    /// the fields `function`, `arguments`, `result` (`OK`, an error's name, or nothing for a call that does not return),
+    /// `results` and `nanoseconds`.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn events() -> Tracer {
+        Tracer::new(|call| {
+            let result = call.result.map(|result| result.map_or_else(Errno::name, |()| "OK"));
+            tracing::trace!(
+                target: "kitbag::wasi",
+                function = call.name,
+                arguments = call.arguments,
+                result,
+                results = call.results,
+                nanoseconds = u64::try_from(call.elapsed.as_nanos()).unwrap_or(u64::MAX),
+            );
+        })
+    }
+
     pub(crate) fn trace(
         &self,
         shape: &Shape,

@@ -32,7 +32,11 @@ const PREFIX: &str = r#"(module
 fn trace(calls: &[&str]) -> Vec<String> {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
-    let tracer = Tracer::new(move |call| sink.lock().unwrap().push(call.to_string()));
+    run(calls, Tracer::new(move |call| sink.lock().unwrap().push(call.to_string())));
+    lines.lock().unwrap().clone()
+}
+
+fn run(calls: &[&str], tracer: Tracer) {
     let engine = Engine::default();
     let module = Module::new(&engine, format!("{PREFIX}{}))", calls.join("\n"))).unwrap();
     let mut linker = Linker::new(&engine);
@@ -42,7 +46,6 @@ fn trace(calls: &[&str]) -> Vec<String> {
     let mut store = Store::new(&engine, ctx.unwrap());
     let instance = linker.instantiate(&mut store, &module).unwrap();
     _ = instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap().call(&mut store, ());
-    lines.lock().unwrap().clone()
 }
 
 #[test]
@@ -114,6 +117,65 @@ fn what_cannot_be_read_is_a_number() {
             "fd_read(0, [6]) = EFAULT (bad address)",
             "clock_time_get(9, 0) = EINVAL (invalid argument)",
             "fd_seek(0, 0, 7) = EINVAL (invalid argument)",
+        ]
+    );
+}
+
+/// A subscriber that keeps the fields of all events of one target.
+#[cfg(feature = "tracing")]
+mod subscriber {
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    #[derive(Clone, Default)]
+    pub(super) struct Keep(pub(super) Arc<Mutex<Vec<String>>>);
+
+    struct Fields(String);
+
+    impl Visit for Fields {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() != "nanoseconds" {
+                self.0 += &format!("{}={value:?} ", field.name());
+            }
+        }
+    }
+
+    impl Subscriber for Keep {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "kitbag::wasi"
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &Event<'_>) {
+            let mut fields = Fields(String::new());
+            event.record(&mut fields);
+            self.0.lock().unwrap().push(fields.0.trim_end().to_owned());
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn events() {
+    let keep = subscriber::Keep::default();
+    tracing::subscriber::with_default(keep.clone(), || {
+        let calls = ["(drop (call $close (i32.const 9)))", "(drop (call $yield))", "(call $exit (i32.const 3))"];
+        run(&calls, Tracer::events());
+    });
+    assert_eq!(
+        *keep.0.lock().unwrap(),
+        [
+            r#"function="fd_close" arguments="9" result="EBADF" results="""#,
+            r#"function="sched_yield" arguments="" result="OK" results="""#,
+            r#"function="proc_exit" arguments="3" results="""#,
         ]
     );
 }
