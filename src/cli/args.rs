@@ -77,15 +77,15 @@ to the program. `kitbag help run` lists the options.";
 #[command(override_usage = "kitbag [run] [OPTIONS] FILE [ARGS]...", after_long_help = AFTER_RUN)]
 pub(crate) struct Run {
     /// Let the guest use a folder of the host, at GUEST (at HOST if left out), read-only with `ro`.
-    #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse), help_heading = FILES)]
+    #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse), value_hint = ValueHint::DirPath, help_heading = FILES)]
     pub(crate) dir: Vec<DirMount>,
 
     /// Mount a zip archive, read-only, at GUEST (at / if left out).
-    #[arg(long, value_name = "ARCHIVE[::GUEST]", value_parser = words(ZipMount::parse), help_heading = FILES)]
+    #[arg(long, value_name = "ARCHIVE[::GUEST]", value_parser = words(ZipMount::parse), value_hint = ValueHint::FilePath, help_heading = FILES)]
     pub(crate) zip: Vec<ZipMount>,
 
     /// Let the guest use one file of the host, at GUEST, read-only with `ro`.
-    #[arg(long, value_name = "HOST::GUEST[::ro]", value_parser = words(FileMount::parse), help_heading = FILES)]
+    #[arg(long, value_name = "HOST::GUEST[::ro]", value_parser = words(FileMount::parse), value_hint = ValueHint::FilePath, help_heading = FILES)]
     pub(crate) file: Vec<FileMount>,
 
     /// Mount an empty writable file system in memory at GUEST.
@@ -162,7 +162,7 @@ pub(crate) struct Run {
     pub(crate) no_cache: bool,
 
     /// The program, then its arguments.
-    #[arg(value_name = "FILE", required = true, trailing_var_arg = true)]
+    #[arg(value_name = "FILE", required = true, trailing_var_arg = true, value_hint = ValueHint::FilePath)]
     words: Vec<OsString>,
 }
 

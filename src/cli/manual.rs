@@ -1,18 +1,18 @@
 //! `kitbag completions` and `kitbag man`: what shells and readers want to know of the grammar, made from it.
 
-use clap::CommandFactory as _;
+use clap::{Args as _, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::args::Cli;
+use super::args::{Cli, Run};
 use super::report::{Failure, say};
 
-/// Prints a shell's completions.
+/// Prints a shell's completions. `run` can be left out, so that its options are completed without it, too.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub(super) fn completions(shell: Shell) -> Result<i32, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kitbag", &mut text);
+    clap_complete::generate(shell, &mut Run::augment_args(Cli::command()), "kitbag", &mut text);
     print(&text)
 }
 

@@ -64,7 +64,7 @@ fn watch(wait: &Receiver<()>, patience: Duration, show: impl FnOnce() -> Progres
 
 fn spinner(what: String) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_elapsed(PATIENCE).with_message(what);
-    match ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+    match ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

@@ -52,14 +52,33 @@ fn completions() {
     kitbag!["completions", "csh"].fails(2, &["csh", "bash"]);
 }
 
-/// They are accepted by the shell that they are for.
+/// What bash would offer for the last of these words; nothing, with a word about it, where there is no bash.
+fn offered(words: &str) -> Option<String> {
+    let completions = kitbag!["completions", "bash"].prints();
+    let script = format!(
+        "{completions}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+         _kitbag kitbag \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\""
+    );
+    match std::process::Command::new("bash").args(["--norc", "-c", &script]).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("SKIPPED: bash is not installed");
+            None
+        }
+        output => Some(String::from_utf8(output.unwrap().stdout).unwrap().trim_end().to_owned()),
+    }
+}
+
 #[test]
 fn completions_of_bash() {
-    let text = kitbag!["completions", "bash"].prints();
-    let check = std::process::Command::new("bash").args(["-n", "-c", &text]).output();
-    match check {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("SKIPPED: bash is not installed"),
-        check => assert!(check.as_ref().unwrap().status.success(), "{check:?}"),
+    for (words, expected) in [
+        ("kitbag run --ov", "--overlay"),
+        ("kitbag --unk", "--unknown-imports"),
+        ("kitbag --unknown-imports t", "trap"),
+        ("kitbag compl", "completions"),
+        ("kitbag completions z", "zsh"),
+    ] {
+        let Some(offered) = offered(words) else { return };
+        assert_eq!(offered, expected, "{words}");
     }
 }
 
