@@ -36,3 +36,40 @@ fn constant_amounts_of_shifts_count_modulo_the_width() {
         assert_eq!(call::<_, i64>(&wat, (15i64, 9i32)), expected, "{op}");
     }
 }
+
+/// The beginning of a block brings every value below it to its slot: thousands of them are more code than one operator usually has.
+#[test]
+fn a_block_over_a_high_stack_is_compiled() {
+    const HEIGHT: i32 = 5000;
+    let wat = format!(
+        r#"(module (func (export "f") (param i32) (result i32) {} (block (local.set 0 (i32.const 7))) {}))"#,
+        "local.get 0 ".repeat(HEIGHT as usize),
+        "i32.add ".repeat(HEIGHT as usize - 1),
+    );
+    assert_eq!(call::<_, i32>(&wat, (3i32,)), 3 * HEIGHT);
+}
+
+/// Values far down the stack that stand for a local keep what it was when it is set.
+#[test]
+fn what_stands_for_a_local_far_down_is_kept() {
+    let wat = format!(
+        r#"(module (func (export "f") (param i32 i32) (result i32)
+            local.get 0 local.get 1 {} (local.set 0 (i32.const 1000)) (local.set 1 (i32.const 2000)) {} i32.sub))"#,
+        "i32.const 1 ".repeat(300),
+        "drop ".repeat(300),
+    );
+    assert_eq!(call::<_, i32>(&wat, (50i32, 8i32)), 42);
+}
+
+/// A branch that carries a thousand values is a long piece of code; many of them are given up in time.
+#[test]
+fn code_without_bound_is_a_limit() {
+    let results = "i64 ".repeat(1000);
+    let (values, branches) = ("local.get 1 ".repeat(1000), "(br_if 0 (local.get 0)) ".repeat(40_000));
+    let wat = format!(
+        r#"(module (func (export "f") (param i32 i64) (result {results}) i64.const 0
+            (block (result {results}) {values} {branches}) return))"#
+    );
+    let error = Module::new(&Engine::default(), wat).unwrap_err();
+    assert!(matches!(error, kitbag::Error::Limit(_)), "{error}");
+}

@@ -15,8 +15,8 @@ const BATCH: usize = 64;
 /// Machine code is rarely more than this many times as long as what it comes from.
 const EXPANSION: usize = 4;
 
-/// Code of one function, at most: jumps within it reach this far with room to spare.
-const FUNCTION_CODE_MAX: u32 = 1 << 30;
+/// Code of a module, at most: calls within it reach this far, and no module that a program comes in needs a tenth.
+const CODE_MAX: u32 = 1 << 29;
 
 /// Compiles all functions of a module, on up to `threads` threads.
 ///
@@ -116,10 +116,10 @@ fn worker(env: &Env, features: Features, functions: &[Function<'_>], area: u32) 
         allocations = validator.into_allocations();
         reserve_area(env, ty, &mut stats, area)?;
         let before = walk.masm().position();
-        let frame = walk.function(index, body, &stats).map_err(CompileError::Invalid)?;
+        let frame = walk.function(index, body, &stats)?;
         let end = walk.masm().position();
-        if end - before > FUNCTION_CODE_MAX || end > i32::MAX as u32 {
-            return Err(CompileError::Limit(index, "its code is too large").into());
+        if end > CODE_MAX {
+            return Err(CompileError::Limit(index, "the module's code is too large from here on").into());
         }
         codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
     }
@@ -142,7 +142,7 @@ fn link(env: &Env, features: Features, parts: Vec<Part>, area: u32) -> Result<Co
     for Part { assembler, functions } in parts {
         code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
         let at = code.text.len() as u32;
-        if u64::from(at) + assembler.buf.bytes().len() as u64 > i32::MAX as u64 {
+        if u64::from(at) + assembler.buf.bytes().len() as u64 > u64::from(CODE_MAX) {
             return Err(CompileError::Limit(0, "the module's code is too large"));
         }
         relocations.extend(assembler.relocations.iter().map(|r| Relocation { field: r.field + at, ..*r }));
@@ -178,11 +178,9 @@ fn stubs(env: &Env, features: Features, code: &mut Code, area: u32) {
     for (function, _) in env.escaping.iter().enumerate().filter(|(_, place)| place.is_some()) {
         let ty = env.functions[function] as usize;
         if code.entry_stubs[ty].is_none() {
-            m.reserve();
             m.align();
             code.entry_stubs[ty] = Some(base + m.position());
             machine::entry_stub(&mut m, &env.types[ty], area);
-            m.reserve();
             m.align();
             let start = base + m.position();
             let frame = machine::adapter(&mut m, &env.types[ty], area);

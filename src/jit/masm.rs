@@ -119,8 +119,6 @@ pub(crate) const fn is_vector(kind: Kind) -> bool {
 
 /// The assembler.
 pub(crate) trait Masm: Machine {
-    /// Before each operator: room for its code.
-    fn reserve(&mut self);
     fn position(&self) -> u32;
     /// Pads for the entry of a function or the head of a loop.
     fn align(&mut self);

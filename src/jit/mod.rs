@@ -68,6 +68,12 @@ pub enum CompileError {
     Processor(&'static str),
 }
 
+impl From<BinaryReaderError> for CompileError {
+    fn from(error: BinaryReaderError) -> CompileError {
+        CompileError::Invalid(error)
+    }
+}
+
 /// A function to compile: what validates it, and its body.
 pub type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 

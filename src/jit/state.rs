@@ -6,6 +6,9 @@ use super::ops::Cond;
 use super::pins::Local;
 use super::reg::{Reg, RegSet};
 
+/// How far below the top of the stack values are looked for one by one.
+const FAR: usize = 64;
+
 /// Where a value of the stack is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loc {
@@ -68,6 +71,8 @@ pub(crate) struct State<M> {
     slot_shift: u32,
     /// Values from the bottom that are in their slots or constant.
     settled: usize,
+    /// No value below this is in a temporary: where to begin looking for one, however high the stack.
+    temps_from: usize,
 }
 
 impl<M: Masm> State<M> {
@@ -81,6 +86,7 @@ impl<M: Masm> State<M> {
             slots: 0,
             slot_shift: 3,
             settled: 0,
+            temps_from: 0,
         }
     }
 
@@ -90,7 +96,7 @@ impl<M: Masm> State<M> {
         self.temps = M::TEMPS.union(RegSet::of(M::UNSAVED_PINS)).minus(pinned);
         self.free = self.temps;
         (self.slots, self.slot_shift) = (slots, slot_shift);
-        self.settled = 0;
+        (self.settled, self.temps_from) = (0, 0);
     }
 
     /// The slot of the value at `index` of the stack.
@@ -146,6 +152,7 @@ impl<M: Masm> State<M> {
         let src = self.src_of(index);
         self.stack.truncate(index);
         self.settled = self.settled.min(index);
+        self.temps_from = self.temps_from.min(index);
         let temp = match loc {
             Loc::Reg(reg) if self.temps.contains(reg) => Some(reg),
             Loc::Local(local) => {
@@ -161,6 +168,8 @@ impl<M: Masm> State<M> {
     pub(crate) fn pop_flags(&mut self) -> Option<Cond> {
         let &Value { loc: Loc::Flags(cond), .. } = self.stack.last()? else { return None };
         self.stack.pop();
+        let height = self.stack.len();
+        (self.settled, self.temps_from) = (self.settled.min(height), self.temps_from.min(height));
         Some(cond)
     }
 
@@ -225,7 +234,9 @@ impl<M: Masm> State<M> {
     #[cold]
     fn spill_one(&mut self, vector: bool, avoid: RegSet) -> Reg {
         let fits = |reg: Reg| reg.is_vector() == vector && !avoid.contains(reg) && self.temps.contains(reg);
-        let victim = self.stack.iter().enumerate().find_map(|(index, value)| match value.loc {
+        let in_temp = |&index: &usize| matches!(self.stack[index].loc, Loc::Reg(_));
+        self.temps_from = (self.temps_from..self.stack.len()).find(in_temp).unwrap_or(self.stack.len());
+        let victim = (self.temps_from..self.stack.len()).find_map(|index| match self.stack[index].loc {
             Loc::Reg(reg) if fits(reg) => Some((index, reg)),
             _ => None,
         });
@@ -239,7 +250,8 @@ impl<M: Masm> State<M> {
         if self.free.contains(reg) {
             return;
         }
-        if let Some(index) = self.stack.iter().position(|value| value.loc == Loc::Reg(reg)) {
+        let holder = (self.temps_from..self.stack.len()).find(|&index| self.stack[index].loc == Loc::Reg(reg));
+        if let Some(index) = holder {
             self.spill(index);
         }
     }
@@ -279,11 +291,12 @@ impl<M: Masm> State<M> {
 
     /// Settles those of the lowest `height` values that are in temporaries, before a call destroys them.
     pub(crate) fn settle_temps(&mut self, height: usize) {
-        for index in self.settled..height {
+        for index in self.settled.max(self.temps_from)..height {
             if let Loc::Reg(_) = self.stack[index].loc {
                 self.spill(index);
             }
         }
+        self.temps_from = self.temps_from.max(height);
     }
 
     /// Puts constants into their slots too.
@@ -302,6 +315,10 @@ impl<M: Masm> State<M> {
         let mut index = self.stack.len();
         while self.locals[local as usize].aliases > 0 {
             index -= 1;
+            if index + FAR < self.stack.len() {
+                // Far down: all get their slots once, so that nobody looks for them again.
+                return self.settle(index + 1);
+            }
             let Value { kind, loc } = self.stack[index];
             if loc != Loc::Local(local) {
                 continue;
@@ -312,6 +329,7 @@ impl<M: Masm> State<M> {
                     self.locals[local as usize].aliases -= 1;
                     self.free.remove(reg);
                     self.stack[index].loc = Loc::Reg(reg);
+                    self.temps_from = self.temps_from.min(index);
                 }
                 None => self.spill(index),
             }

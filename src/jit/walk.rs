@@ -17,6 +17,7 @@ mod memory;
 mod simd;
 mod visit;
 
+use super::CompileError;
 use super::convention::{Place, Places};
 use super::env::{Env, Kind};
 use super::masm::{Dst, FramePlan, Masm, Src};
@@ -28,6 +29,10 @@ use super::scan::Stats;
 use super::state::{Loc, Operand, State};
 use control::Frame;
 use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody};
+
+/// Code of one function, at most. A branch that carries a thousand values takes some ten thousand bytes and two to write down, so that a
+/// guest's function must not decide how much there is.
+const CODE_MAX: u32 = 1 << 28;
 
 /// Functions smaller than this that call nothing do without a stack check: the limit leaves room for them.
 const SMALL_FRAME: u32 = 256;
@@ -46,6 +51,8 @@ pub(crate) struct Walk<'a, M> {
     at: usize,
     /// Whether the present operator can be executed.
     reachable: bool,
+    /// The position that the function's code must not pass.
+    limit: u32,
     /// A shift by this much that the next operator, an addition, takes along.
     scaled: Option<u8>,
     results: &'a [Kind],
@@ -64,6 +71,7 @@ impl<'a, M: Masm> Walk<'a, M> {
             code: &[],
             at: 0,
             reachable: true,
+            limit: 0,
             scaled: None,
             results: &[],
             arrivals: Vec::new(),
@@ -79,12 +87,7 @@ impl<'a, M: Masm> Walk<'a, M> {
     }
 
     /// Compiles a function that was found valid. Gives the size of its frame.
-    pub(crate) fn function(
-        &mut self,
-        index: u32,
-        body: &FunctionBody<'a>,
-        stats: &Stats,
-    ) -> Result<u32, BinaryReaderError> {
+    pub(crate) fn function(&mut self, index: u32, body: &FunctionBody<'a>, stats: &Stats) -> Result<u32, CompileError> {
         let env = self.env;
         let signature = &env.types[env.functions[index as usize] as usize];
         self.results = &signature.results;
@@ -94,11 +97,15 @@ impl<'a, M: Masm> Walk<'a, M> {
         let mut reader = body.get_binary_reader_for_operators()?;
         let start = body.range().start;
         let mut next = (reader.original_position() - start) as usize;
+        self.frames.clear();
         self.frames.push(Frame::function(self.results));
         self.reachable = true;
+        self.limit = self.state.m.position().saturating_add(CODE_MAX);
         while !self.frames.is_empty() {
+            if self.is_full() {
+                return Err(CompileError::Limit(index, "its code is too large"));
+            }
             self.at = next;
-            self.state.m.reserve();
             next = match self.common() {
                 Some(next) => next,
                 None => {
@@ -112,7 +119,6 @@ impl<'a, M: Masm> Walk<'a, M> {
                 self.state.check();
             }
         }
-        self.state.m.reserve();
         self.state.m.finish_function();
         Ok(M::frame_size(&self.plan))
     }
@@ -148,7 +154,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.plan.leaf = stats.calls == 0;
         self.plan.check_stack = stats.calls > 0 || self.plan.body > SMALL_FRAME;
         self.state.begin(self.pins.pinned, slots, slot_shift);
-        self.state.m.reserve();
         self.state.m.align();
         self.state.m.prologue(&self.plan);
         self.receive(params);
@@ -160,7 +165,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         let mut places = Places::<M>::new();
         let mut from_stack = Moves::default();
         for (i, &kind) in params.iter().enumerate() {
-            self.state.m.reserve();
             let src = match places.next(kind) {
                 Place::Reg(reg) => Src::Reg(reg),
                 Place::Stack(offset) => Src::Slot(M::incoming(&self.plan, 0) + offset),
@@ -171,7 +175,6 @@ impl<'a, M: Masm> Walk<'a, M> {
                 (Some(pin), src) => from_stack.add(kind, pin, src),
             }
         }
-        self.state.m.reserve();
         self.moves.resolve(&mut self.state.m);
         from_stack.resolve(&mut self.state.m);
     }
@@ -181,7 +184,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         let (mut first, mut last) = (u32::MAX, 0);
         for (local, _) in self.state.locals.iter().zip(&stats.zero).filter(|(_, zero)| **zero) {
             if let Some(pin) = local.pin {
-                self.state.m.reserve();
                 self.state.m.mov(local.kind, Dst::Reg(pin), Src::Imm(0));
             } else {
                 first = first.min(local.home);
@@ -189,9 +191,13 @@ impl<'a, M: Masm> Walk<'a, M> {
             }
         }
         if first < last {
-            self.state.m.reserve();
             self.state.m.zero_slots(first, (last - first) / 8);
         }
+    }
+
+    /// Whether the function has more code than it may: it is given up at the next operator.
+    fn is_full(&self) -> bool {
+        self.state.m.position() > self.limit
     }
 
     // What comes next.

@@ -96,7 +96,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         let count = params.len() + usize::from(index.is_some());
         let mut places = Places::<M>::new();
         for (i, &kind) in params.iter().enumerate() {
-            self.state.m.reserve();
             let (_, src) = self.state.peek(count - 1 - i);
             match places.next(kind) {
                 Place::Reg(reg) => self.moves.add(kind, reg, src),
@@ -107,7 +106,6 @@ impl<'a, M: Masm> Walk<'a, M> {
             let (kind, src) = self.state.peek(0);
             self.moves.add(kind, index, src);
         }
-        self.state.m.reserve();
         self.moves.resolve(&mut self.state.m);
         self.state.truncate(self.state.stack.len() - count);
     }
@@ -127,7 +125,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         for &index in &self.pins.unsaved {
             let local = self.state.locals[index as usize];
             if let Some(pin) = local.pin {
-                self.state.m.reserve();
                 act(&mut self.state.m, local.kind, pin, local.home);
             }
         }
@@ -142,7 +139,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         }
         let area = self.results_area();
         for (i, &kind) in others.iter().enumerate() {
-            self.state.m.reserve();
             let reg = self.state.alloc(crate::jit::masm::is_vector(kind));
             self.state.m.load_field(kind, reg, result_place(area, i + 1));
             self.state.push_reg(kind, reg);

@@ -12,6 +12,7 @@ use crate::jit::masm::{Dst, Label, Masm, Src};
 use crate::jit::ops::{Cond, Width};
 use crate::jit::reg::Reg;
 use crate::jit::state::Loc;
+use std::collections::BTreeMap;
 use wasmparser::{BlockType, BrTable, FrameKind};
 
 /// Cases from which on a jump table is worth its code.
@@ -261,7 +262,6 @@ impl<'a, M: Masm> Walk<'a, M> {
     fn move_results(&mut self, frame: Frame<'a>) {
         for index in 0..frame.carried().len() {
             let (kind, dst, src) = self.place(&frame, index);
-            self.state.m.reserve();
             self.state.m.mov(kind, dst, src);
         }
     }
@@ -353,26 +353,26 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.state.m.jump(&mut self.frames[default].label);
     }
 
-    /// Where branches carry values that have to move, each entry leads to moves of its own.
+    /// Where branches carry values that have to move, entries lead to moves, one set for each target.
     fn br_jump_table(&mut self, targets: &BrTable<'a>, index: Reg) {
         self.state.m.compare(Width::W32, Src::Reg(index), Src::Imm(u64::from(targets.len())));
         self.branch(Cond::GeU, targets.default());
         let scratch = self.state.alloc(false);
         self.state.m.jump_table(index, scratch, targets.len());
         self.state.release_reg(scratch);
-        let mut moving = Vec::new();
+        let mut ways: BTreeMap<usize, Label> = BTreeMap::new();
         for depth in targets.targets().map_while(Result::ok) {
             let at = self.depth(depth);
             if self.needs_moves(&self.frames[at]) {
-                let mut way = Label::default();
-                self.state.m.table_entry(&mut way);
-                moving.push((at, way));
+                self.state.m.table_entry(ways.entry(at).or_default());
             } else {
                 self.state.m.table_entry(&mut self.frames[at].label);
             }
         }
-        for (at, mut way) in moving {
-            self.state.m.reserve();
+        for (at, mut way) in ways {
+            if self.is_full() {
+                return;
+            }
             self.state.m.bind(&mut way);
             self.move_results(self.frames[at]);
             self.state.m.jump(&mut self.frames[at].label);
@@ -401,7 +401,6 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.state.settle(self.state.stack.len());
         let area = self.results_area();
         for (i, &kind) in self.results.iter().enumerate().skip(1) {
-            self.state.m.reserve();
             let (_, src) = self.state.peek(self.results.len() - 1 - i);
             let scratch = self.state.alloc(crate::jit::masm::is_vector(kind));
             self.state.m.mov(kind, Dst::Reg(scratch), src);

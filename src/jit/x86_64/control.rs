@@ -92,7 +92,6 @@ impl Assembler {
     }
 
     fn cold(&mut self, cold: Cold) {
-        self.buf.reserve();
         match cold {
             Cold::Trap { mut from, code } => {
                 self.bind(&mut from);
@@ -170,10 +169,8 @@ impl Assembler {
     /// Stack arguments from where a tail call left them to where a call has them.
     fn copy_incoming(&mut self, stack: u32, plan: &FramePlan) {
         for at in (0..stack).step_by(8) {
-            self.buf.reserve();
             self.mov(Kind::I64, Dst::Slot(at), Src::Slot(Self::incoming(plan, 0) + at));
         }
-        self.buf.reserve();
     }
 
     /// Undoes the prologue.
@@ -218,11 +215,6 @@ impl Assembler {
 }
 
 impl Masm for Assembler {
-    #[inline]
-    fn reserve(&mut self) {
-        self.buf.reserve();
-    }
-
     #[inline]
     fn position(&self) -> u32 {
         self.buf.position()
@@ -364,7 +356,6 @@ impl Masm for Assembler {
     }
 
     fn table_entry(&mut self, label: &mut Label) {
-        self.buf.reserve();
         self.jump_field(label);
     }
 

@@ -26,7 +26,6 @@ impl Assembler {
     /// Copies 16-byte values through the assembler's own register.
     fn copy_values(&mut self, to: Address, from: Address, count: usize) {
         for i in 0..count as i32 {
-            self.reserve();
             let from = Address { offset: from.offset + 16 * i, ..from };
             let to = Address { offset: to.offset + 16 * i, ..to };
             self.load_value(Kind::V128, Reg::vector(X15), from);
@@ -38,7 +37,6 @@ impl Assembler {
     fn spread_params(&mut self, params: &[Kind], base: Reg) {
         let mut places = Places::<Assembler>::new();
         for (i, &kind) in params.iter().enumerate() {
-            self.reserve();
             match places.next(kind) {
                 Place::Reg(reg) => self.load_value(kind, reg, value(base, i)),
                 Place::Stack(offset) => {
@@ -59,7 +57,6 @@ impl Assembler {
 
 /// Where a trap leaves compiled code: the stack pointer is the one that an entry stub kept.
 pub(crate) fn trap_exit(m: &mut Assembler) {
-    m.reserve();
     asm!(m; mov eax, 1; pop rdx);
     m.restore_host();
 }
@@ -67,13 +64,11 @@ pub(crate) fn trap_exit(m: &mut Assembler) {
 /// An [`EntryStub`](crate::jit::abi::EntryStub) for one type, with at least `area` bytes for stack arguments.
 pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
     let stack = Places::<Assembler>::stack_bytes(&signature.params).max(area).next_multiple_of(16) as i32;
-    m.reserve();
     m.save_host();
     asm!(m; push rdx; mov [rcx + offset_of!(Activation, stack_pointer) as i32], rsp);
     asm!(m; mov r15, rdi; mov r14, [r15 + offset_of!(Context, memory_base) as i32]);
     asm!(m; mov Rq(R10.number()), rdx; mov rax, rsi; sub rsp, stack);
     m.spread_params(&signature.params, R10);
-    m.reserve();
     asm!(m; call rax; add rsp, stack; mov Rq(R10.number()), [rsp]);
     if let Some(&first) = signature.results.first() {
         m.store_value(first, value(R10, 0), Src::Reg(Assembler::result(first)));
@@ -81,7 +76,6 @@ pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
     if signature.results.len() > 1 {
         m.load_value(Kind::I64, R11, Address::new(Assembler::CONTEXT, offset_of!(Context, results) as u32));
         m.copy_values(value(R10, 1), value(R11, 0), signature.results.len() - 1);
-        m.reserve();
     }
     asm!(m; xor eax, eax; pop rdx);
     m.restore_host();
@@ -92,13 +86,10 @@ pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
 pub(crate) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u32 {
     let stack = Places::<Assembler>::stack_bytes(&signature.params);
     let area = stack.max(area).next_multiple_of(16) + 8;
-    m.reserve();
     asm!(m; push r14; push r15; sub rsp, area as i32);
     for at in (0..stack).step_by(8) {
-        m.reserve();
         m.mov(Kind::I64, Dst::Slot(at), Src::Slot(area + 24 + at));
     }
-    m.reserve();
     let limit = offset_of!(Context, stack_limit) as i32;
     asm!(m; mov r15, [rdi + offset_of!(FuncRef, context) as i32]; mov r11, [rsi + limit]; mov [r15 + limit], r11);
     asm!(m; mov r14, [r15 + offset_of!(Context, memory_base) as i32]; call QWORD [rdi + offset_of!(FuncRef, code) as i32]);
@@ -116,24 +107,20 @@ pub(crate) fn host_stub(m: &mut Assembler, signature: &Signature) {
     let values = signature.params.len().max(signature.results.len());
     let caller = 16 * values as u32;
     let area = caller + 8;
-    m.reserve();
     asm!(m; sub rsp, area as i32);
     m.store_value(Kind::I64, Address::new(RSP, caller), Src::Reg(RSI));
     let mut places = Places::<Assembler>::new();
     for (i, &kind) in signature.params.iter().enumerate() {
-        m.reserve();
         match places.next(kind) {
             Place::Reg(reg) => m.store_value(kind, value(RSP, i), Src::Reg(reg)),
             Place::Stack(offset) => m.mov(kind, Dst::Slot(16 * i as u32), Src::Slot(area + 8 + offset)),
         }
     }
-    m.reserve();
     asm!(m; mov rdx, rsp; mov r11, [rdi + offset_of!(FuncRef, context) as i32]; call QWORD [r11]);
     if signature.results.len() > 1 {
         m.load_value(Kind::I64, R11, Address::new(RSP, caller));
         m.load_value(Kind::I64, R11, Address::new(R11, offset_of!(Context, results) as u32));
         m.copy_values(value(R11, 0), value(RSP, 1), signature.results.len() - 1);
-        m.reserve();
     }
     match signature.results.first() {
         Some(Kind::I32 | Kind::F32) => m.load_value(Kind::I32, RAX, value(RSP, 0)),

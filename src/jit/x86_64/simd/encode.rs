@@ -261,7 +261,6 @@ impl Assembler {
     pub(in crate::jit::x86_64) fn place_constants(&mut self) {
         let constants = std::mem::take(&mut self.constants);
         for &Constant { bits, mut uses } in constants.iter().filter(|constant| constant.uses.is_used()) {
-            self.buf.reserve();
             DynasmApi::align(&mut self.buf, 16, 0xcc);
             self.bind(&mut uses);
             self.buf.extend(&bits.to_le_bytes());
