@@ -8,13 +8,14 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use kitbag::bundle::Place;
 
-use super::sizes;
+use super::{sizes, timeout};
 
 /// Runs WebAssembly programs on a file system that you pack yourself.
 #[derive(Debug, Parser)]
@@ -130,6 +131,10 @@ pub(crate) struct Run {
     /// Write the guest's standard error to FILE, which is emptied first; it may be that of --stdout.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = STREAMS)]
     pub(crate) stderr: Option<PathBuf>,
+
+    /// How long the guest may run, as in 5s, 250ms or 2m. Then it is stopped, and the status is 124.
+    #[arg(long, value_name = "TIME", value_parser = timeout::parse, help_heading = LIMITS)]
+    pub(crate) timeout: Option<Duration>,
 
     /// Bytes that each of the guest's memories may grow to. Growing beyond fails in the guest; one that begins larger
     /// is a limit reached.

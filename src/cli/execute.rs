@@ -3,16 +3,17 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStringExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kitbag::wasi::{self, Tracer, WasiCtx};
-use kitbag::{Engine, Error, ExternType, Func, Instance, Linker, Module, Store, Val};
+use kitbag::{Engine, Error, ExternType, Func, Instance, Linker, Module, Store, Trap, TrapCode, Val};
 
 use super::args::UnknownImports;
 use super::program::Program;
 use super::progress::Progress;
 use super::report::{self, Failure, note};
 use super::settings::Settings;
+use super::timeout::Watchdog;
 use super::values;
 
 /// The first descriptor after the standard streams.
@@ -26,6 +27,7 @@ pub(super) struct Ready {
     module: Module,
     store: Store<WasiCtx>,
     linker: Linker<WasiCtx>,
+    timeout: Option<Duration>,
 }
 
 impl Ready {
@@ -39,8 +41,9 @@ impl Ready {
             let advice = format_args!("it exports no function `_start`; --invoke calls one of {functions}");
             return Err(Failure::new("nothing to start", &self.place, advice));
         }
+        let watchdog = self.watch();
         let ended = self.instantiate().and_then(|instance| self.call(&instance, "_start", &[]));
-        self.status(ended.map(drop))
+        self.status(ended.map(drop), watchdog)
     }
 
     /// Calls an exported function and prints its results, a line each. A reactor is initialized before.
@@ -49,6 +52,7 @@ impl Ready {
     /// As [`Ready::start`]; also an unknown function and arguments that are not of its types.
     pub(super) fn invoke(mut self, function: &str, words: &[OsString]) -> Result<i32, Failure> {
         let args = self.arguments(function, words)?;
+        let watchdog = self.watch();
         let ended = self.instantiate().and_then(|instance| {
             if self.exports("_initialize") && function != "_initialize" {
                 self.call(&instance, "_initialize", &[])?;
@@ -58,7 +62,7 @@ impl Ready {
         if let Ok(results) = &ended {
             report::say(results.iter().map(|value| values::show(value) + "\n").collect::<String>())?;
         }
-        self.status(ended.map(drop))
+        self.status(ended.map(drop), watchdog)
     }
 
     /// Compiles the program, links it and opens its files.
@@ -71,7 +75,19 @@ impl Ready {
         let module = compile(&engine, &program, settings.verbose)?;
         let mut store = Store::new(&engine, context(program, &mut settings)?);
         let linker = link(&mut store, &module, &settings).map_err(|error| failure(error, "cannot link", &place))?;
-        Ok(Ready { module, store, linker, place, verbose: settings.verbose, begun: Instant::now() })
+        Ok(Ready {
+            module,
+            store,
+            linker,
+            place,
+            verbose: settings.verbose,
+            begun: Instant::now(),
+            timeout: settings.timeout,
+        })
+    }
+
+    fn watch(&self) -> Option<Watchdog> {
+        self.timeout.map(|limit| Watchdog::new(limit, self.store.interrupt_handle(), &self.place))
     }
 
     fn instantiate(&mut self) -> Result<Instance, Error> {
@@ -115,8 +131,12 @@ impl Ready {
     }
 
     /// What the end of a call means to who started this command.
-    fn status(&self, ended: Result<(), Error>) -> Result<i32, Failure> {
+    fn status(&self, ended: Result<(), Error>, watchdog: Option<Watchdog>) -> Result<i32, Failure> {
         let status = match ended {
+            // Nobody else interrupts.
+            Err(Error::Trap(Trap { code: TrapCode::Interrupted, .. })) if let Some(watchdog) = &watchdog => {
+                return Err(watchdog.failure());
+            }
             Ok(()) => 0,
             Err(Error::Exit(status)) => status,
             Err(error @ Error::Link(_)) => return Err(failure(error, "cannot link", &self.place)),

@@ -27,6 +27,7 @@ mod run;
 mod script;
 mod settings;
 mod sizes;
+mod timeout;
 mod values;
 
 use std::ffi::OsString;

@@ -13,6 +13,8 @@ use kitbag_fs::zip::ZipError;
 const FAILED: i32 = 1;
 /// The status for wrong usage.
 const USAGE: i32 = 2;
+/// The status for time that ran out, as of `timeout`.
+const TIMED_OUT: i32 = 124;
 /// The status for a trap; what a shell reports for `SIGABRT`.
 const TRAPPED: i32 = 134;
 /// The status for a limit other than time; what a shell reports for `SIGKILL`.
@@ -46,6 +48,11 @@ impl Failure {
     /// The guest ran into a limit.
     pub(crate) fn limit(cause: impl Display, place: impl Display) -> Failure {
         Failure::with(LIMITED, &format_args!("limit reached: {place}: {cause}"))
+    }
+
+    /// The guest took too long.
+    pub(crate) fn timeout(cause: impl Display, place: impl Display) -> Failure {
+        Failure::with(TIMED_OUT, &format_args!("timeout: {place}: {cause}"))
     }
 
     fn with(status: i32, line: &dyn Display) -> Failure {

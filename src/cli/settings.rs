@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use kitbag::Config;
 use kitbag::wasi::{HostStream, WasiCtxBuilder};
@@ -20,6 +21,7 @@ pub(super) struct Settings {
     max_fds: Option<u32>,
     max_write: Option<u64>,
     max_memory: Option<u64>,
+    pub(super) timeout: Option<Duration>,
     pub(super) unknown_imports: UnknownImports,
     pub(super) trace: bool,
     pub(super) verbose: bool,
@@ -40,6 +42,7 @@ impl Settings {
             max_fds: options.max_fds,
             max_write: options.max_write,
             max_memory: options.max_memory,
+            timeout: options.timeout,
             unknown_imports: options.unknown_imports,
             trace: options.trace,
             verbose: options.verbose,

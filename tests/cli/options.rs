@@ -186,3 +186,33 @@ fn missing_imports_that_are_never_called() {
     kitbag!["--unknown-imports", "trap", global.clone()].fails(1, &["\"a\" \"g\"", "global"]);
     assert_eq!(kitbag!["--unknown-imports", "zero", global].prints(), "");
 }
+
+#[test]
+fn time_that_runs_out() {
+    let outcome = kitbag!["--timeout", "50ms", guest("loop.wat")].outcome();
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(124), "looping\n"));
+    assert!(outcome.stderr.starts_with("kitbag: timeout: ") && outcome.stderr.lines().count() == 1, "{outcome:?}");
+    assert!(outcome.stderr.ends_with("loop.wat: it had not ended after 50ms\n"), "{outcome:?}");
+    assert_eq!(kitbag!["--timeout", "1h", guest("hello.wat")].prints(), "hello, world\n");
+    assert_eq!(kitbag!["--timeout", "1h", guest("trap_divide.wat")].outcome().status, Some(134));
+    kitbag!["--timeout", "soon", guest("hello.wat")].fails(2, &["--timeout", "write a number with ms, s, m or h"]);
+}
+
+/// A guest in a host function that does not return: a read from a pipe that nobody writes to.
+#[test]
+fn time_that_runs_out_in_a_read() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kitbag"))
+        .args(["--timeout", "50ms"])
+        .arg(guest("cat.wat"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+    drop(input);
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert!(errors.starts_with("kitbag: timeout: ") && errors.lines().count() == 1, "{errors}");
+}
