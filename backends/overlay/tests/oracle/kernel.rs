@@ -46,7 +46,7 @@ impl Kernel {
         let layers = format!("lowerdir={},upperdir={},workdir={}", lowers.join(":"), dir("upper"), dir("work"));
         let options = CString::new(format!("{layers},redirect_dir=on,index=on,xino=on"))?;
         let merged = tmpfs.dir("merged");
-        mount("overlay", &merged, "overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+        while_busy(|| mount("overlay", &merged, "overlay", MountFlags::empty(), Some(options.as_c_str())))?;
         Ok(Kernel(merged))
     }
 
@@ -57,10 +57,22 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        if unmount(&self.0, UnmountFlags::empty()).is_err() {
+        if while_busy(|| unmount(&self.0, UnmountFlags::empty())).is_err() {
             _ = unmount(&self.0, UnmountFlags::DETACH);
         }
     }
+}
+
+/// Tries again for a while as long as the mount is busy: a process that another test starts has, for a moment, copies of
+/// all descriptors, those beneath the mount among them.
+fn while_busy(act: impl Fn() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    for _ in 0..100 {
+        match act() {
+            Err(rustix::io::Errno::BUSY) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+    act()
 }
 
 /// Says why there is no such oracle here.
