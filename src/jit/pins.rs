@@ -45,7 +45,7 @@ impl Pins {
         self.unsaved.clear();
         self.order.clear();
         self.order.extend((0..locals.len() as u32).filter(|&i| stats.weights[i as usize] > 0));
-        self.order.sort_by_key(|&i| std::cmp::Reverse(stats.weights[i as usize]));
+        self.order.sort_unstable_by_key(|&i| (std::cmp::Reverse(stats.weights[i as usize]), i));
         for &i in &self.order {
             let local = &mut locals[i as usize];
             let weight = stats.weights[i as usize];
