@@ -24,6 +24,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::resolve::Tree;
 use crate::{Access, Error, File, FileType, Listing, Metadata, Result, Timestamp};
+#[cfg(feature = "zip")]
+use crate::{Follow, Path};
 
 mod builder;
 mod dir;
@@ -142,6 +144,20 @@ impl<S: Source> Index<S> {
             What::File { entry, .. } => Some((&self.names[node.path.range()], self.open_file(number, entry, read))),
             _ => None,
         })
+    }
+
+    /// The file that `path` leads to from the root, with what its handles say of it.
+    ///
+    /// # Errors
+    /// Those of resolution; [`Error::IsDirectory`].
+    #[cfg(feature = "zip")]
+    pub(crate) fn file(self: &Arc<Self>, path: &Path) -> Result<(&S::Entry, Metadata)> {
+        let number = IndexDir::new(Arc::clone(self), ROOT).lookup(path, Follow::Yes)?;
+        match &self.node(number).what {
+            What::File { entry, .. } => Ok((entry, self.metadata(number))),
+            What::Dir(_) => Err(Error::IsDirectory),
+            What::Link(_) => Err(Error::Loop),
+        }
     }
 
     fn node(&self, node: u32) -> &Node<S::Entry> {

@@ -45,7 +45,7 @@ use std::path::Path as HostPath;
 use std::sync::Arc;
 
 use crate::index::{Attributes, Builder, Index, IndexDir, ROOT};
-use crate::{Bytes, Dir, Error, FileSystem, Result};
+use crate::{Bytes, Dir, Error, FileSystem, Metadata, Path, Result};
 
 mod cache;
 mod central;
@@ -59,6 +59,7 @@ mod tests;
 mod times;
 mod unpack;
 
+pub use central::Method;
 pub use error::{Problem, ZipError};
 
 use cache::Cache;
@@ -165,6 +166,15 @@ impl Zip {
         Ok(())
     }
 
+    /// The entry that `path` leads to from the root (links followed), as it lies in the archive: for those who can use it
+    /// packed, as an HTTP server can that sends a deflate stream within the frame of gzip. Nothing is inflated or copied.
+    ///
+    /// # Errors
+    /// Those of resolution; [`Error::IsDirectory`].
+    pub fn raw(&self, path: &Path) -> Result<RawEntry> {
+        self.index.file(path).map(|(member, metadata)| self.index.source().raw(member, metadata))
+    }
+
     /// Files, directories and links, those that are only implied among them.
     #[must_use]
     pub fn entries(&self) -> usize {
@@ -176,6 +186,20 @@ impl Zip {
     pub fn cached(&self) -> u64 {
         self.index.source().cached()
     }
+}
+
+/// A file of an archive as it lies there, packed: see [`Zip::raw`].
+#[derive(Clone, Debug)]
+pub struct RawEntry {
+    /// How [`data`](RawEntry::data) is packed.
+    pub method: Method,
+    /// The packed bytes: the archive's own pages. That they unpack to what size and checksum say has *not* been verified;
+    /// reading the file, or [`Zip::verify`], does that.
+    pub data: Bytes,
+    /// CRC-32 of the contents (not of `data`), as the central directory has it and gzip's trailer wants it.
+    pub crc: u32,
+    /// What [`Dir::stat`] says of the file, its size unpacked and its time among it.
+    pub metadata: Metadata,
 }
 
 impl FileSystem for Zip {

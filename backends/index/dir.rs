@@ -20,7 +20,7 @@ impl<S: Source> IndexDir<S> {
     }
 
     /// What `path` leads to, by one probe where that can decide it.
-    fn lookup(&self, path: &Path, follow: Follow) -> Result<u32> {
+    pub(super) fn lookup(&self, path: &Path, follow: Follow) -> Result<u32> {
         match self.probe(path) {
             Some((node, kind)) if follow == Follow::No || kind != FileType::Symlink => Ok(node),
             _ => resolve(&*self.index, self.node, path, follow),

@@ -23,9 +23,13 @@ const ENCRYPTED: u16 = 1 | 1 << 5 | 1 << 6 | 1 << 13;
 
 /// How an entry's data is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+#[non_exhaustive]
+pub enum Method {
+    /// Not at all.
     Stored,
+    /// A raw deflate stream (RFC 1951), without a header or trailer.
     Deflated,
+    /// Zstandard frames (RFC 8878).
     #[cfg(feature = "zip-zstd")]
     Zstd,
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::cache::{Cache, Contents, Packed, Whole};
-use super::central::{Found, Kind, Method};
-use super::{Problem, ZipError};
+use super::central::{Found, Kind};
+use super::{Method, Problem, RawEntry, ZipError};
 use crate::index::{Builder, Source, copy_at, copy_vectored_at};
 use crate::{Bytes, Error, File, Metadata, Result};
 
@@ -60,6 +60,15 @@ impl Archive {
             }
         };
         taken.map_err(|refusal| ZipError::entry(name, refusal.into()))
+    }
+
+    /// A file's data as it lies in the archive.
+    pub(super) fn raw(&self, member: &Member, metadata: Metadata) -> RawEntry {
+        let method = match &member.shared {
+            Shared::Stored(_) => Method::Stored,
+            Shared::Packed(method, _) => *method,
+        };
+        RawEntry { method, data: self.bytes.slice(member.data.clone()), crc: member.crc, metadata }
     }
 
     /// The target of a link.

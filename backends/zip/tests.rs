@@ -161,6 +161,35 @@ fn stored_entries_are_slices_of_the_archive() {
     assert_eq!(file.read_at(&mut buffer, u64::MAX), Ok(0));
 }
 
+/// A deflate entry becomes a gzip file by a header and a trailer (RFC 1952), which another decoder reads.
+#[test]
+fn raw_entries_are_what_lies_in_the_archive() {
+    let text = prose(5000, 1);
+    let archive = bytes(&[stored("s", b"contents"), deflated("d/d", &text), link("l", "d/d")]);
+    let zip = Zip::from_bytes(archive.clone(), &Options::new()).unwrap();
+    let raw = |name| zip.raw(path(name));
+    let plain = raw("s").unwrap();
+    assert_eq!(
+        (plain.method, &plain.data[..], plain.crc),
+        (Method::Stored, &b"contents"[..], crc32fast::hash(b"contents"))
+    );
+    let packed = raw("l").unwrap();
+    assert_eq!(
+        (packed.method, packed.metadata),
+        (Method::Deflated, zip.root().unwrap().stat(path("d/d"), Follow::No).unwrap())
+    );
+    assert!(archive.as_ptr_range().contains(&packed.data.as_ptr()));
+    assert_eq!(zip.cached(), 0);
+    let trailer = [packed.crc.to_le_bytes(), (packed.metadata.size as u32).to_le_bytes()].concat();
+    let gzip = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff", &packed.data[..], &trailer].concat();
+    let mut decoded = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip[..]), &mut decoded).unwrap();
+    assert_eq!(decoded, text);
+    assert_eq!(raw("d").map(drop), Err(Error::IsDirectory));
+    assert_eq!(raw("no").map(drop), Err(Error::NotFound));
+    assert_eq!(raw("../s").map(drop), Err(Error::NotPermitted));
+}
+
 #[test]
 fn a_handle_without_reading_does_not_read() {
     let zip = mount(&[stored("a", b"contents"), deflated("b", b"contents")]);
