@@ -59,6 +59,11 @@ impl Engine {
         Arc::ptr_eq(&a.0, &b.0)
     }
 
+    /// What its modules are compiled for.
+    pub(crate) fn target(&self) -> jit::Target {
+        jit::Target::host().without(&self.0.config.unused_features)
+    }
+
     /// The canonical id of a function type, from 1 on. Ids are never given back, since tables and
     /// imports compare them for as long as any store lives; there is one for each distinct type.
     pub(crate) fn signature_id(&self, ty: &FuncType) -> u32 {
@@ -74,7 +79,7 @@ impl Engine {
         if let Some(stub) = stubs.get(&signature) {
             return Ok(Arc::clone(stub));
         }
-        let stub = Arc::new(CodeMemory::new(&jit::host_stub(&signature))?);
+        let stub = Arc::new(CodeMemory::new(&jit::host_stub(self.target(), &signature))?);
         stubs.insert(signature, Arc::clone(&stub));
         Ok(stub)
     }

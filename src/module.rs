@@ -53,7 +53,7 @@ impl Module {
         let bytes = text::to_binary(bytes.as_ref())?;
         let (info, functions) = parse::parse(engine, &bytes)?;
         let env = info.env(engine);
-        let code = jit::compile(&env, functions, engine.config().compile_threads)?;
+        let code = jit::compile(&env, engine.target(), functions, engine.config().compile_threads)?;
         let memory = CodeMemory::new(&code.text)?;
         let types = info.signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
         Ok(Module(Arc::new(Inner {

@@ -2,11 +2,10 @@
 
 use super::convention::Places;
 use super::env::{Env, Signature};
-use super::machine::{self, Assembler, Features, Relocation};
-use super::masm::Masm;
 use super::scan::{Stats, scan};
+use super::target::{Backend, Processor, Relocation, Target};
 use super::walk::Walk;
-use super::{Code, CompileError, Function, FunctionCode};
+use super::{Code, CompileError, Function, FunctionCode, x86_64};
 use wasmparser::{FuncToValidate, FuncValidatorAllocations};
 
 /// Functions that a thread takes at once.
@@ -15,24 +14,28 @@ const BATCH: usize = 64;
 /// Machine code is rarely more than this many times as long as what it comes from.
 const EXPANSION: usize = 4;
 
-/// Code of a module, at most: calls within it reach this far, and no module that a program comes in needs a tenth.
-const CODE_MAX: u32 = 1 << 29;
-
-/// Compiles all functions of a module, on up to `threads` threads.
+/// Compiles all functions of a module for `target`, on up to `threads` threads.
 ///
 /// # Errors
 /// The first function, by index, that is not valid or exceeds a limit; or that the processor is too old for any.
-pub fn compile(env: &Env, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
-    let mut features = Features::detect();
-    for name in &env.unused_features {
-        features.named(name).into_iter().for_each(|has| *has = false);
+pub fn compile(env: &Env, target: Target, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
+    match target.0 {
+        Processor::X86_64(features) => match features.missing() {
+            Some(missing) => Err(CompileError::Processor(missing)),
+            None => compile_for::<x86_64::Assembler>(env, features, &functions, threads),
+        },
     }
-    if let Some(missing) = features.missing() {
-        return Err(CompileError::Processor(missing));
-    }
+}
+
+fn compile_for<M: Backend>(
+    env: &Env,
+    features: M::Features,
+    functions: &[Function<'_>],
+    threads: usize,
+) -> Result<Code, CompileError> {
     let threads = threads.clamp(1, functions.len().div_ceil(BATCH).max(1));
-    let code = match attempt(env, features, &functions, threads, 0) {
-        Err(Stop::TailArea) => attempt(env, features, &functions, threads, largest_area(env)),
+    let code = match attempt::<M>(env, features, functions, threads, 0) {
+        Err(Stop::TailArea) => attempt::<M>(env, features, functions, threads, largest_area::<M>(env)),
         done => done,
     };
     code.map_err(|stop| match stop {
@@ -57,17 +60,23 @@ impl From<CompileError> for Stop {
 }
 
 /// Bytes of stack arguments, at the most, of any function of the module's types.
-fn largest_area(env: &Env) -> u32 {
-    env.types.iter().map(|ty| Places::<Assembler>::stack_bytes(&ty.params)).max().unwrap_or(0)
+fn largest_area<M: Backend>(env: &Env) -> u32 {
+    env.types.iter().map(|ty| Places::<M>::stack_bytes(&ty.params)).max().unwrap_or(0)
 }
 
 /// Compiles with `area` bytes for stack arguments in each frame that calls.
-fn attempt(env: &Env, features: Features, functions: &[Function<'_>], threads: usize, area: u32) -> Result<Code, Stop> {
+fn attempt<M: Backend>(
+    env: &Env,
+    features: M::Features,
+    functions: &[Function<'_>],
+    threads: usize,
+    area: u32,
+) -> Result<Code, Stop> {
     let parts = if threads == 1 {
-        vec![worker(env, features, functions, area)?]
+        vec![worker::<M>(env, features, functions, area)?]
     } else {
         std::thread::scope(|scope| {
-            let spawn = |share| scope.spawn(move || worker(env, features, share, area));
+            let spawn = |share| scope.spawn(move || worker::<M>(env, features, share, area));
             let workers: Vec<_> = shares(functions, threads).into_iter().map(spawn).collect();
             let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -97,14 +106,19 @@ fn shares<'f, 'a>(mut functions: &'f [Function<'a>], threads: usize) -> Vec<&'f 
 }
 
 /// One thread's functions, one after another.
-struct Part {
-    assembler: Assembler,
+struct Part<M> {
+    assembler: M,
     functions: Vec<FunctionCode>,
 }
 
-fn worker(env: &Env, features: Features, functions: &[Function<'_>], area: u32) -> Result<Part, Stop> {
+fn worker<M: Backend>(
+    env: &Env,
+    features: M::Features,
+    functions: &[Function<'_>],
+    area: u32,
+) -> Result<Part<M>, Stop> {
     let bytes: usize = functions.iter().map(|(_, body)| body.as_bytes().len()).sum();
-    let mut walk = Walk::new(env, Assembler::new(features, bytes * EXPANSION));
+    let mut walk = Walk::new(env, M::new(features, bytes * EXPANSION));
     let mut stats = Stats::default();
     let mut allocations = FuncValidatorAllocations::default();
     let mut codes = Vec::with_capacity(functions.len());
@@ -112,13 +126,16 @@ fn worker(env: &Env, features: Features, functions: &[Function<'_>], area: u32) 
         let FuncToValidate { ref resources, index, ty, features } = *function;
         let function = FuncToValidate { resources: resources.clone(), index, ty, features };
         let mut validator = function.into_validator(std::mem::take(&mut allocations));
-        scan::<Assembler, _>(env, &mut validator, body, &mut stats).map_err(CompileError::Invalid)?;
+        scan::<M, _>(env, &mut validator, body, &mut stats).map_err(CompileError::Invalid)?;
         allocations = validator.into_allocations();
-        reserve_area(env, ty, &mut stats, area)?;
+        reserve_area::<M>(env, ty, &mut stats, area)?;
         let before = walk.masm().position();
-        let frame = walk.function(index, body, &stats)?;
+        let mut frame = walk.function(index, body, &stats)?;
+        if !walk.masm().reaches(before) {
+            frame = walk.function(index, body, &stats)?;
+        }
         let end = walk.masm().position();
-        if end > CODE_MAX {
+        if end > M::MODULE_MAX {
             return Err(CompileError::Limit(index, "the module's code is too large from here on").into());
         }
         codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
@@ -127,52 +144,50 @@ fn worker(env: &Env, features: Features, functions: &[Function<'_>], area: u32) 
 }
 
 /// Makes room for the arguments of callees' tail calls, and checks that this function's own have room.
-fn reserve_area(env: &Env, ty: u32, stats: &mut Stats, area: u32) -> Result<(), Stop> {
+fn reserve_area<M: Backend>(env: &Env, ty: u32, stats: &mut Stats, area: u32) -> Result<(), Stop> {
     if stats.calls > 0 {
         stats.outgoing = stats.outgoing.max(area);
     }
-    let own = Places::<Assembler>::stack_bytes(&env.types[ty as usize].params);
+    let own = Places::<M>::stack_bytes(&env.types[ty as usize].params);
     if stats.tail > own.max(area) { Err(Stop::TailArea) } else { Ok(()) }
 }
 
 /// Puts the parts behind each other, resolves calls between functions, and adds the stubs.
-fn link(env: &Env, features: Features, parts: Vec<Part>, area: u32) -> Result<Code, CompileError> {
+fn link<M: Backend>(env: &Env, features: M::Features, parts: Vec<Part<M>>, area: u32) -> Result<Code, CompileError> {
     let mut code = Code::default();
     let mut relocations: Vec<Relocation> = Vec::new();
     for Part { assembler, functions } in parts {
-        code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
+        code.text.resize(code.text.len().next_multiple_of(16), M::FILL);
         let at = code.text.len() as u32;
-        if u64::from(at) + assembler.buf.bytes().len() as u64 > u64::from(CODE_MAX) {
+        if u64::from(at) + assembler.code().len() as u64 > u64::from(M::MODULE_MAX) {
             return Err(CompileError::Limit(0, "the module's code is too large"));
         }
-        relocations.extend(assembler.relocations.iter().map(|r| Relocation { field: r.field + at, ..*r }));
+        relocations.extend(assembler.relocations().iter().map(|r| Relocation { field: r.field + at, ..*r }));
         code.functions.extend(functions.into_iter().map(|f| FunctionCode {
             start: f.start + at,
             end: f.end + at,
             ..f
         }));
         if code.text.is_empty() {
-            code.text = assembler.buf.into_bytes();
+            code.text = assembler.into_code();
         } else {
-            code.text.extend_from_slice(assembler.buf.bytes());
+            code.text.extend_from_slice(assembler.code());
         }
     }
     for Relocation { field, function } in relocations {
-        let target = code.functions[function as usize].start;
-        let field = field as usize;
-        code.text[field..field + 4].copy_from_slice(&target.wrapping_sub(field as u32 + 4).to_le_bytes());
+        M::relocate(&mut code.text, field, code.functions[function as usize].start);
     }
-    stubs(env, features, &mut code, area);
+    stubs::<M>(env, features, &mut code, area);
     Ok(code)
 }
 
 /// The stubs of the types that escaping functions have.
-fn stubs(env: &Env, features: Features, code: &mut Code, area: u32) {
-    let mut m = Assembler::new(features, 0);
-    code.text.resize(code.text.len().next_multiple_of(16), 0xcc);
+fn stubs<M: Backend>(env: &Env, features: M::Features, code: &mut Code, area: u32) {
+    let mut m = M::new(features, 0);
+    code.text.resize(code.text.len().next_multiple_of(16), M::FILL);
     let base = code.text.len() as u32;
     code.trap_exit = base;
-    machine::trap_exit(&mut m);
+    m.trap_exit();
     code.entry_stubs = vec![None; env.types.len()];
     code.adapters = vec![None; env.types.len()];
     for (function, _) in env.escaping.iter().enumerate().filter(|(_, place)| place.is_some()) {
@@ -180,28 +195,27 @@ fn stubs(env: &Env, features: Features, code: &mut Code, area: u32) {
         if code.entry_stubs[ty].is_none() {
             m.align();
             code.entry_stubs[ty] = Some(base + m.position());
-            machine::entry_stub(&mut m, &env.types[ty], area);
+            m.entry_stub(&env.types[ty], area);
             m.align();
             let start = base + m.position();
-            let frame = machine::adapter(&mut m, &env.types[ty], area);
+            let frame = m.adapter(&env.types[ty], area);
             code.adapters[ty] = Some(start);
             code.stubs.push(FunctionCode { start, end: base + m.position(), frame });
         }
     }
-    code.text.extend_from_slice(m.buf.bytes());
+    code.text.extend_from_slice(m.code());
 }
 
-/// Whether the compiler uses a feature of this name, where the processor has it.
-#[must_use]
-pub fn is_processor_feature(name: &str) -> bool {
-    Features::default().named(name).is_some()
-}
-
-/// The [`abi::FuncRef::entry`](super::abi::FuncRef::entry) of host functions of a type that take their parameters as an array
+/// The [`FuncRef::entry`](super::abi::FuncRef::entry) of host functions of a type that take their parameters as an array
 /// (a [`HostArrayCall`](super::HostArrayCall)): position-independent code that gathers them and spreads the results.
 #[must_use]
-pub fn host_stub(signature: &Signature) -> Vec<u8> {
-    let mut m = Assembler::new(Features::detect(), 0);
-    machine::host_stub(&mut m, signature);
-    m.buf.into_bytes()
+pub fn host_stub(target: Target, signature: &Signature) -> Vec<u8> {
+    fn stub<M: Backend>(features: M::Features, signature: &Signature) -> Vec<u8> {
+        let mut m = M::new(features, 0);
+        m.host_stub(signature);
+        m.into_code()
+    }
+    match target.0 {
+        Processor::X86_64(features) => stub::<x86_64::Assembler>(features, signature),
+    }
 }

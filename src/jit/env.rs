@@ -93,6 +93,4 @@ pub struct Env {
     pub imported_globals: u32,
     /// Where things are.
     pub layout: Layout,
-    /// Features of the processor to do without, by [name](super::is_processor_feature).
-    pub unused_features: Vec<String>,
 }

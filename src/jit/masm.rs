@@ -105,6 +105,9 @@ pub(crate) trait Machine {
     const CONTEXT: Reg;
     /// Memory 0's base, in compiled code.
     const MEMORY: Reg;
+    /// Code of one function, at most. A branch that carries a thousand values takes some ten thousand bytes and two to write
+    /// down, so that a guest's function must not decide how much there is.
+    const FUNCTION_MAX: u32;
 
     /// The register for a kind's result.
     fn result(kind: Kind) -> Reg {
@@ -134,6 +137,11 @@ pub(crate) trait Masm: Machine {
     fn zero_slots(&mut self, from: u32, count: u32);
     /// Emits what was put off to the end of the function.
     fn finish_function(&mut self);
+    /// Whether all jumps of the function that began at `start`, the last one, reach. If not, its code is taken back, and the
+    /// next function's jumps are the longest that there are: it is to be emitted once more.
+    fn reaches(&mut self, _start: u32) -> bool {
+        true
+    }
 
     // Moves.
     fn mov(&mut self, kind: Kind, dst: Dst, src: Src);

@@ -15,15 +15,13 @@ mod pins;
 mod reg;
 mod scan;
 mod state;
+mod target;
 mod walk;
-#[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-#[cfg(target_arch = "x86_64")]
-use x86_64 as machine;
-
-pub use compile::{compile, host_stub, is_processor_feature};
+pub use compile::{compile, host_stub};
 pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
+pub use target::{Target, is_processor_feature};
 
 use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};
 

@@ -30,10 +30,6 @@ use super::state::{Loc, Operand, State};
 use control::Frame;
 use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody};
 
-/// Code of one function, at most. A branch that carries a thousand values takes some ten thousand bytes and two to write down, so that a
-/// guest's function must not decide how much there is.
-const CODE_MAX: u32 = 1 << 28;
-
 /// Functions smaller than this that call nothing do without a stack check: the limit leaves room for them.
 const SMALL_FRAME: u32 = 256;
 
@@ -100,7 +96,7 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.frames.clear();
         self.frames.push(Frame::function(self.results));
         self.reachable = true;
-        self.limit = self.state.m.position().saturating_add(CODE_MAX);
+        self.limit = self.state.m.position().saturating_add(M::FUNCTION_MAX);
         while !self.frames.is_empty() {
             if self.is_full() {
                 return Err(CompileError::Limit(index, "its code is too large"));

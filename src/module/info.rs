@@ -177,7 +177,6 @@ impl ModuleInfo {
             globals: self.globals.iter().map(|ty| GlobalEnv { kind: ty.content.kind() }).collect(),
             imported_globals: self.imported_globals as u32,
             layout: abi::Layout::new(&self.counts()),
-            unused_features: engine.config().unused_features.clone(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Jumps, frames, traps and calls, and what is put off to a function's end.
 
-use super::{Assembler, Cold, Parts, R11, RSP, Relocation, asm, field, from_mem, parts};
+use super::{Assembler, Cold, Parts, R11, RSP, asm, field, from_mem, parts};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
 use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
 use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Src, is_vector};
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use crate::jit::reg::Reg;
+use crate::jit::target::Relocation;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
 

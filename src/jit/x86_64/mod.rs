@@ -13,12 +13,11 @@ mod stubs;
 
 use super::abi::TrapCode;
 use super::buffer::Buffer;
-use super::env::Kind;
+use super::env::{Kind, Signature};
 use super::masm::{Address, FramePlan, Label, Machine};
 use super::ops::Width;
 use super::reg::{Reg, RegSet};
-
-pub(crate) use stubs::{adapter, entry_stub, host_stub, trap_exit};
+use super::target::{Backend, Relocation};
 
 /// Emits into `$m.buf`.
 macro_rules! asm {
@@ -88,6 +87,11 @@ pub(crate) struct Features {
 }
 
 impl Features {
+    /// What no processor is without.
+    pub(crate) fn floor() -> Features {
+        Features { sse41: true, ..Features::default() }
+    }
+
     /// This processor's.
     pub(crate) fn detect() -> Features {
         Features {
@@ -143,19 +147,11 @@ enum Cold {
     Truncated { from: Label, back: Label, trunc: convert::Trunc },
 }
 
-/// A `call` whose displacement waits for the callee's place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Relocation {
-    /// The displacement field.
-    pub(crate) field: u32,
-    pub(crate) function: u32,
-}
-
 /// The assembler of this machine.
 #[derive(Debug)]
 pub(crate) struct Assembler {
-    pub(crate) buf: Buffer,
-    pub(crate) relocations: Vec<Relocation>,
+    buf: Buffer,
+    relocations: Vec<Relocation>,
     cold: Vec<Cold>,
     /// What comes behind the present function.
     constants: Vec<simd::Constant>,
@@ -169,8 +165,20 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// For code of about `size` bytes.
-    pub(crate) fn new(features: Features, size: usize) -> Assembler {
+    /// A place in the frame.
+    const fn slot(&self, offset: u32) -> Address {
+        Address { base: RSP, index: None, offset: offset as i32 - self.red_zone }
+    }
+}
+
+impl Backend for Assembler {
+    type Features = Features;
+
+    // No module that a program comes in needs a tenth.
+    const MODULE_MAX: u32 = 1 << 29;
+    const FILL: u8 = 0xcc;
+
+    fn new(features: Features, size: usize) -> Assembler {
         Assembler {
             buf: Buffer::with_capacity(size),
             relocations: Vec::new(),
@@ -183,9 +191,38 @@ impl Assembler {
         }
     }
 
-    /// A place in the frame.
-    const fn slot(&self, offset: u32) -> Address {
-        Address { base: RSP, index: None, offset: offset as i32 - self.red_zone }
+    fn code(&self) -> &[u8] {
+        self.buf.bytes()
+    }
+
+    fn into_code(self) -> Vec<u8> {
+        self.buf.into_bytes()
+    }
+
+    fn relocations(&self) -> &[Relocation] {
+        &self.relocations
+    }
+
+    /// The field is a displacement from its own end.
+    fn relocate(text: &mut [u8], field: u32, target: u32) {
+        let at = field as usize;
+        text[at..at + 4].copy_from_slice(&target.wrapping_sub(field + 4).to_le_bytes());
+    }
+
+    fn trap_exit(&mut self) {
+        stubs::trap_exit(self);
+    }
+
+    fn entry_stub(&mut self, signature: &Signature, area: u32) {
+        stubs::entry_stub(self, signature, area);
+    }
+
+    fn adapter(&mut self, signature: &Signature, area: u32) -> u32 {
+        stubs::adapter(self, signature, area)
+    }
+
+    fn host_stub(&mut self, signature: &Signature) {
+        stubs::host_stub(self, signature);
     }
 }
 
@@ -201,6 +238,7 @@ impl Machine for Assembler {
     const VECTOR_RESULT: Reg = xmm(0);
     const CONTEXT: Reg = R15;
     const MEMORY: Reg = R14;
+    const FUNCTION_MAX: u32 = 1 << 28;
 }
 
 /// The assembler's own vector registers.

@@ -56,13 +56,13 @@ impl Assembler {
 }
 
 /// Where a trap leaves compiled code: the stack pointer is the one that an entry stub kept.
-pub(crate) fn trap_exit(m: &mut Assembler) {
+pub(super) fn trap_exit(m: &mut Assembler) {
     asm!(m; mov eax, 1; pop rdx);
     m.restore_host();
 }
 
 /// An [`EntryStub`](crate::jit::abi::EntryStub) for one type, with at least `area` bytes for stack arguments.
-pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
+pub(super) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
     let stack = Places::<Assembler>::stack_bytes(&signature.params).max(area).next_multiple_of(16) as i32;
     m.save_host();
     asm!(m; push rdx; mov [rcx + offset_of!(Activation, stack_pointer) as i32], rsp);
@@ -83,7 +83,7 @@ pub(crate) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
 
 /// The [`FuncRef::entry`] of compiled functions of one type: switches to the callee's instance and back. Has at least `area`
 /// bytes for stack arguments; gives the size of its frame.
-pub(crate) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u32 {
+pub(super) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u32 {
     let stack = Places::<Assembler>::stack_bytes(&signature.params);
     let area = stack.max(area).next_multiple_of(16) + 8;
     asm!(m; push r14; push r15; sub rsp, area as i32);
@@ -103,7 +103,7 @@ pub(crate) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u3
 }
 
 /// The [`FuncRef::entry`] of a host function that takes an array.
-pub(crate) fn host_stub(m: &mut Assembler, signature: &Signature) {
+pub(super) fn host_stub(m: &mut Assembler, signature: &Signature) {
     let values = signature.params.len().max(signature.results.len());
     let caller = 16 * values as u32;
     let area = caller + 8;

@@ -1,0 +1,112 @@
+//! The machines that code is produced for. Either machine's code can be produced on either: which one is chosen once for a
+//! module, and all behind that choice is compiled for each of them.
+
+use super::env::Signature;
+use super::masm::Masm;
+use super::x86_64;
+
+/// A machine, and what its processor is taken to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Target(pub(super) Processor);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Processor {
+    X86_64(x86_64::Features),
+}
+
+impl Default for Target {
+    fn default() -> Target {
+        Target::host()
+    }
+}
+
+impl Target {
+    /// The machines that there is a compiler for.
+    pub const NAMES: [&str; 1] = ["x86_64"];
+
+    /// This machine, with all that its processor has.
+    #[must_use]
+    pub fn host() -> Target {
+        Target(Processor::X86_64(x86_64::Features::detect()))
+    }
+
+    /// A machine of [`Target::NAMES`], with no more than each of its processors that kitbag runs on has.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Target> {
+        Some(Target(match name {
+            "x86_64" => Processor::X86_64(x86_64::Features::floor()),
+            _ => return None,
+        }))
+    }
+
+    /// Its name in [`Target::NAMES`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Processor::X86_64(_) => "x86_64",
+        }
+    }
+
+    /// Whether its code can run here, as far as the machine decides that.
+    #[must_use]
+    pub fn is_host(self) -> bool {
+        self.name() == std::env::consts::ARCH
+    }
+
+    /// Without these features, as far as it has them.
+    #[must_use]
+    pub fn without(mut self, names: &[String]) -> Target {
+        for name in names {
+            self.feature(name).into_iter().for_each(|has| *has = false);
+        }
+        self
+    }
+
+    fn feature(&mut self, name: &str) -> Option<&mut bool> {
+        match &mut self.0 {
+            Processor::X86_64(features) => features.named(name),
+        }
+    }
+}
+
+/// Whether the compiler uses a feature of this name, on a machine whose processor has it.
+#[must_use]
+pub fn is_processor_feature(name: &str) -> bool {
+    Target::NAMES.into_iter().filter_map(Target::named).any(|mut target| target.feature(name).is_some())
+}
+
+/// A call or jump to another function, whose distance waits for that function's place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relocation {
+    /// Where the distance is written.
+    pub(crate) field: u32,
+    pub(crate) function: u32,
+}
+
+/// An assembler as the driver sees it: what it is made from and leaves, and the code around functions.
+pub(crate) trait Backend: Masm + Send {
+    type Features: Copy + Send + Sync;
+
+    /// Code of a module, at most: as far as calls within it reach.
+    const MODULE_MAX: u32;
+    /// Lies between functions, where nothing is executed.
+    const FILL: u8;
+
+    /// For code of about `size` bytes.
+    fn new(features: Self::Features, size: usize) -> Self;
+    fn code(&self) -> &[u8];
+    fn into_code(self) -> Vec<u8>;
+    fn relocations(&self) -> &[Relocation];
+    /// Fills in the distance from `field` to `target`.
+    fn relocate(text: &mut [u8], field: u32, target: u32);
+
+    /// Where a trap leaves compiled code: the stack pointer is the one that an entry stub kept.
+    fn trap_exit(&mut self);
+    /// An [`EntryStub`](super::abi::EntryStub) for one type, with at least `area` bytes for stack arguments.
+    fn entry_stub(&mut self, signature: &Signature, area: u32);
+    /// The [`FuncRef::entry`](super::abi::FuncRef::entry) of compiled functions of one type: switches to the callee's instance and
+    /// back. Has at least `area` bytes for stack arguments; gives the size of its frame.
+    fn adapter(&mut self, signature: &Signature, area: u32) -> u32;
+    /// The [`FuncRef::entry`](super::abi::FuncRef::entry) of a host function that takes an array.
+    fn host_stub(&mut self, signature: &Signature);
+}
