@@ -5,7 +5,7 @@
 //! name = "wordcount"              # required; also what the guest finds as its own name
 //! version = "1.0"
 //! description = "Counts words"
-//! entry = "wc.wasm"               # required: the module that runs, a path in the bundle
+//! entry = "wc.wasm"               # the module that runs, a path in the bundle; required unless the bundle is served
 //! args = ["-l"]                   # before those of the command line
 //! env = { LANG = "C" }
 //!
@@ -18,10 +18,16 @@
 //! guest = "/tmp"
 //! memory = true                   # an empty writable file system in memory
 //! ```
+//!
+//! What it says of serving is in [`Serve`].
+
+mod serve;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+pub use serve::{Action, Handler, Limits, Route, Serve};
 
 /// A manifest, checked for everything that can be checked without the files that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +39,16 @@ pub struct Manifest {
     pub version: Option<String>,
     /// What it is, in a line.
     pub description: Option<String>,
-    /// The module that runs: a path in the bundle.
-    pub entry: String,
+    /// The module that runs: a path in the bundle. Only a bundle that is served can be without.
+    pub entry: Option<String>,
     /// Arguments that come before those of the command line.
     pub args: Vec<String>,
     /// The guest's environment.
     pub env: BTreeMap<String, String>,
     /// What the guest sees.
     pub mounts: Vec<Mount>,
+    /// How it is served, if it says something of that.
+    pub serve: Option<Serve>,
 }
 
 /// One mount of a manifest.
@@ -83,6 +91,9 @@ struct Document {
     bundle: BundleTable,
     #[serde(default)]
     mount: Vec<toml::Spanned<MountTable>>,
+    serve: Option<serve::ServeTable>,
+    #[serde(default)]
+    route: Vec<toml::Spanned<serve::RouteTable>>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +102,7 @@ struct BundleTable {
     name: String,
     version: Option<String>,
     description: Option<String>,
-    entry: String,
+    entry: Option<String>,
     #[serde(default)]
     args: Vec<String>,
     #[serde(default)]
@@ -120,7 +131,12 @@ impl Manifest {
         let BundleTable { name, version, description, entry, args, env } = document.bundle;
         check_words(&name, &args, &env)?;
         let mounts = document.mount.into_iter().map(|table| mount(table, text)).collect::<Result<_, _>>()?;
-        Ok(Manifest { name, version, description, entry, args, env, mounts })
+        let served = document.serve.is_some() || !document.route.is_empty();
+        if entry.is_none() && !served {
+            return Err(ManifestError::anywhere("`entry` is missing in [bundle]: the module that runs".to_owned()));
+        }
+        let serve = served.then(|| Serve::new(document.serve, document.route, text)).transpose()?;
+        Ok(Manifest { name, version, description, entry, args, env, mounts, serve })
     }
 }
 
@@ -153,6 +169,10 @@ fn check_words(name: &str, args: &[String], env: &BTreeMap<String, String>) -> R
 }
 
 impl ManifestError {
+    fn anywhere(message: String) -> ManifestError {
+        ManifestError { line: None, message }
+    }
+
     fn from_toml(error: &toml::de::Error, text: &str) -> ManifestError {
         let line = error.span().map(|span| line_of(text, span.start));
         let message = unknown_key(error.message()).unwrap_or_else(|| error.message().trim().replace('\n', ", "));
@@ -178,24 +198,29 @@ fn line_of(text: &str, offset: usize) -> usize {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "[bundle]\nname = \"n\"\nentry = \"e.wasm\"\n";
+    pub(super) const HEAD: &str = "[bundle]\nname = \"n\"\nentry = \"e.wasm\"\n";
 
-    fn error(tail: &str) -> String {
-        Manifest::parse(&format!("{HEAD}{tail}")).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_example_of_the_documentation() {
-        let text: String = include_str!("manifest.rs")
+    /// The manifest in a module's documentation.
+    pub(super) fn example(source: &str) -> String {
+        source
             .lines()
             .skip(2)
             .skip_while(|line| !line.contains("```toml"))
             .skip(1)
             .take_while(|line| !line.contains("```"))
-            .map(|line| format!("{}\n", &line[3.min(line.len())..]))
-            .collect();
+            .map(|line| format!("{}\n", &line[4.min(line.len())..]))
+            .collect()
+    }
+
+    pub(super) fn error(tail: &str) -> String {
+        Manifest::parse(&format!("{HEAD}{tail}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_example_of_the_documentation() {
+        let text = example(include_str!("manifest.rs"));
         let manifest = Manifest::parse(&text).unwrap();
-        assert_eq!((manifest.name.as_str(), manifest.entry.as_str()), ("wordcount", "wc.wasm"));
+        assert_eq!((manifest.name.as_str(), manifest.entry.as_deref()), ("wordcount", Some("wc.wasm")));
         assert_eq!((&manifest.args[..], manifest.env.len()), (&["-l".to_owned()][..], 1));
         assert_eq!(manifest.mounts.len(), 2);
         assert_eq!(manifest.mounts[0].source, Source::Bundle { path: "share/texts".into(), overlay: true });
@@ -212,6 +237,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_contradicts_itself() {
         assert!(Manifest::parse("").unwrap_err().to_string().contains("missing field `bundle`"));
+        assert!(Manifest::parse("[bundle]\nname = \"n\"").unwrap_err().to_string().contains("`entry` is missing"));
         assert!(error("[[mount]]\npath = \"a\"").contains("missing field `guest`"));
         assert!(error("args = 1").starts_with("line 4: invalid type"));
         assert!(error("args = [").starts_with("line 4: "));

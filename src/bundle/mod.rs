@@ -6,6 +6,7 @@
 
 mod layout;
 mod manifest;
+pub mod quantity;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use kitbag_fs::memory::Memory;
 use kitbag_fs::{Bytes, Error as FsError, FileSystem, OpenOptions, Path};
 
 pub use layout::{Layout, LayoutError, Place, Preopen};
-pub use manifest::{Manifest, ManifestError, Mount, Source};
+pub use manifest::{Action, Handler, Limits, Manifest, ManifestError, Mount, Route, Serve, Source};
 
 /// The name of the manifest in the root of a bundle.
 pub const MANIFEST: &str = "kitbag.toml";
@@ -36,6 +37,9 @@ pub enum Error {
         /// Why.
         error: FsError,
     },
+    /// It has no module to run.
+    #[error("{MANIFEST}: there is no `entry` to run; `kitbag serve` serves it")]
+    NoEntry,
     /// Mounts that do not fit together.
     #[error("mount at {0}")]
     Layout(#[from] LayoutError),
@@ -67,9 +71,15 @@ impl Bundle {
     /// The bytes of the entry module, without a copy where the file system can.
     ///
     /// # Errors
-    /// [`Error::File`].
+    /// [`Error::File`]; [`Error::NoEntry`].
     pub fn entry(&self) -> Result<Bytes, Error> {
-        read(&self.files, &self.manifest.entry, u64::MAX)
+        read(&self.files, self.manifest.entry.as_deref().ok_or(Error::NoEntry)?, u64::MAX)
+    }
+
+    /// All that is in it.
+    #[must_use]
+    pub fn files(&self) -> &Arc<dyn FileSystem> {
+        &self.files
     }
 
     /// What the guest sees of the bundle.

@@ -13,9 +13,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use kitbag::bundle::Place;
-
-use super::{sizes, timeout};
+use kitbag::bundle::{Place, quantity};
 
 /// Runs WebAssembly programs on a file system that you pack yourself.
 #[derive(Debug, Parser)]
@@ -133,12 +131,12 @@ pub(crate) struct Run {
     pub(crate) stderr: Option<PathBuf>,
 
     /// How long the guest may run, as in 5s, 250ms or 2m. Then it is stopped, and the status is 124.
-    #[arg(long, value_name = "TIME", value_parser = timeout::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "TIME", value_parser = quantity::time, help_heading = LIMITS)]
     pub(crate) timeout: Option<Duration>,
 
     /// Bytes that each of the guest's memories may grow to. Growing beyond fails in the guest; one that begins larger
     /// is a limit reached.
-    #[arg(long, value_name = "SIZE", value_parser = sizes::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = LIMITS)]
     pub(crate) max_memory: Option<u64>,
 
     /// Descriptors that the guest may have open at once. Opening more fails in the guest.
@@ -146,7 +144,7 @@ pub(crate) struct Run {
     pub(crate) max_fds: Option<u32>,
 
     /// Bytes that the guest may write in all, to files and streams. Writing more fails in the guest.
-    #[arg(long, value_name = "SIZE", value_parser = sizes::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = LIMITS)]
     pub(crate) max_write: Option<u64>,
 
     /// Print each call of the system interface on standard error: its arguments, what came of it, the seconds it took.

@@ -61,7 +61,7 @@ fn introduction(manifest: &Manifest) -> String {
     format!(
         "# {description}.\n\
          # The program, `{}`, and its files are a bundle inside this binary. Of everything else it sees nothing:\n{mounts}",
-        manifest.entry
+        manifest.entry.as_deref().unwrap_or_default()
     )
 }
 

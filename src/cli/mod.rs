@@ -9,7 +9,6 @@
 //! | [`program`] | FILE: module, text or bundle |
 //! | [`execute`] | from a program to its exit status |
 //! | [`values`] | arguments and results of `--invoke` |
-//! | [`sizes`] | numbers of bytes |
 //! | [`progress`] | a sign that long work goes on |
 //! | [`report`] | errors in one line, exit statuses |
 //! | [`pipe`] | what a closed standard output means |
@@ -26,7 +25,6 @@ mod report;
 mod run;
 mod script;
 mod settings;
-mod sizes;
 mod timeout;
 mod values;
 

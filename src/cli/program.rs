@@ -107,7 +107,7 @@ impl Program {
             argv0: manifest.name.clone().into(),
             args: manifest.args.iter().map(OsString::from).collect(),
             env: manifest.env.iter().map(|(key, value)| (key.into(), value.into())).collect(),
-            place: format!("{place} ({})", manifest.entry),
+            place: format!("{place} ({})", manifest.entry.as_deref().unwrap_or_default()),
             module,
             layout,
         })

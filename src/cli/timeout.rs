@@ -47,39 +47,3 @@ impl Watchdog {
 fn expired(limit: Duration, place: &str) -> Failure {
     Failure::timeout(format_args!("it had not ended after {limit:?}"), place)
 }
-
-/// Reads a time as words: a number with `ms`, `s`, `m` or `h` after it, or of seconds.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn parse(word: &str) -> Result<Duration, String> {
-    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let milliseconds: f64 = match &word[digits.len()..] {
-        "ms" => 1.0,
-        "" | "s" => 1e3,
-        "m" => 60e3,
-        "h" => 3600e3,
-        _ => return Err("it is no time; write a number with ms, s, m or h after it, as in 5s".to_owned()),
-    };
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number = digits.parse::<f64>().ok().filter(|_| plain);
-    let number = number.ok_or("it is no time; write a number with ms, s, m or h after it, as in 5s")?;
-    Duration::try_from_secs_f64(number * milliseconds / 1e3).map_err(|_| "it is longer than anything lasts".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        for (word, milliseconds) in
-            [("5s", 5000), ("5", 5000), ("250ms", 250), ("1.5s", 1500), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)]
-        {
-            assert_eq!(parse(word), Ok(Duration::from_millis(milliseconds)), "{word}");
-        }
-        for word in ["", "s", "-1s", "+1", "5 s", "5d", "1e3", "..", "inf", "nan", "99999999999999999999h"] {
-            assert!(parse(word).is_err(), "{word}");
-        }
-    }
-}
