@@ -35,7 +35,7 @@ pub struct Config {
     pub(crate) max_memories: usize,
     pub(crate) max_tables: usize,
     pub(crate) max_host_references: usize,
-    pub(crate) compile_threads: usize,
+    pub(crate) compile_threads: Option<usize>,
     pub(crate) unused_features: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Config {
             max_memories: 10_000,
             max_tables: 10_000,
             max_host_references: 10_000_000,
-            compile_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            compile_threads: None,
             unused_features: Vec::new(),
         }
     }
@@ -116,7 +116,7 @@ impl Config {
 
     /// Threads that compile one module. As many as the machine has unless set.
     pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
-        self.compile_threads = threads.max(1);
+        self.compile_threads = Some(threads.max(1));
         self
     }
 
@@ -172,6 +172,11 @@ impl Config {
     /// Whether memories may have pages of one byte. Off unless set, since it is a proposal still.
     pub fn wasm_custom_page_sizes(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::CUSTOM_PAGE_SIZES, enable)
+    }
+
+    /// How many threads compile. The machine is asked only now: that reads several files.
+    pub(crate) fn threads(&self) -> usize {
+        self.compile_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     fn feature(&mut self, feature: WasmFeatures, enable: bool) -> &mut Config {

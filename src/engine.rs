@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::code::CodeMemory;
 use crate::jit::{self, abi::MemoryStyle};
 use crate::memory::{self, Region};
-use crate::{Config, Error, FuncType, MemoryType, Result, trap};
+use crate::{Config, Error, FuncType, MemoryType, Module, Result, trap};
 
 /// Compiles modules and is shared by the stores that run them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,6 +82,27 @@ impl Engine {
         let stub = Arc::new(CodeMemory::new(&jit::host_stub(self.target(), &signature))?);
         stubs.insert(signature, Arc::clone(&stub));
         Ok(stub)
+    }
+
+    /// Compiles a module, binary or in the text format, for later: what [`Module::deserialize`] takes.
+    ///
+    /// # Errors
+    /// As for [`Module::new`].
+    pub fn precompile_module(&self, bytes: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        self.precompile_module_for(self.target(), bytes)
+    }
+
+    /// The same for another machine, or for processors that can do less than this one.
+    ///
+    /// # Errors
+    /// As for [`Module::new`].
+    pub fn precompile_module_for(&self, target: jit::Target, bytes: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+        Module::precompile(self, target, bytes.as_ref())
+    }
+
+    /// The settings that change what code looks like, as bits: native code is used only where they are the same.
+    pub(crate) fn code_settings(&self) -> u64 {
+        u64::from(self.0.guarded)
     }
 
     /// How accesses to memories of type `ty` are kept inside: one answer for the engine's life, since

@@ -1,6 +1,6 @@
 //! The one error type of the engine.
 
-use crate::Trap;
+use crate::{NativeProblem, Trap};
 
 /// What the engine's functions give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,6 +29,9 @@ pub enum Error {
     /// An import that is missing or of another type, or a name that is defined already.
     #[error("{0}")]
     Link(String),
+    /// Native code that cannot be used here.
+    #[error("native code: {0}")]
+    Native(#[from] NativeProblem),
     /// A call with values of the wrong types, or a function, global or memory used as what it is not.
     #[error("{0}")]
     Type(String),

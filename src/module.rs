@@ -1,18 +1,23 @@
 //! Modules: validated, compiled, shared by any number of instances.
 //!
 //! # Safety
-//! [`Module::entry_stub`] gives an address in the module's own code as the function that the compiler put there.
+//! [`Module::entry_stub`] gives an address in the module's own code as the function that the compiler put there. Native code is
+//! loaded from where the caller vouches for.
 
 #![allow(unsafe_code, reason = "gives compiled code a type; see the module's Safety section")]
 
 mod info;
+mod kept;
 mod names;
 mod parse;
+mod serialize;
 mod text;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+
+use kitbag_fs::Bytes;
 
 pub(crate) use self::info::{ConstOp, Elements, Item, Mode, ModuleInfo};
 use self::names::Names;
@@ -28,13 +33,24 @@ pub struct Module(Arc<Inner>);
 struct Inner {
     engine: Engine,
     info: ModuleInfo,
+    /// What `info` was read from.
+    kept: Bytes,
     layout: Layout,
     /// A type index for each canonical id.
     types: HashMap<u32, u32>,
+    processor_features: u64,
     entry_stubs: Vec<Option<u32>>,
     adapters: Vec<Option<u32>>,
     code: Registration,
     names: OnceLock<Names>,
+}
+
+/// A module's code, compiled or loaded.
+struct Code {
+    processor_features: u64,
+    entry_stubs: Vec<Option<u32>>,
+    adapters: Vec<Option<u32>>,
+    info: CodeInfo,
 }
 
 impl fmt::Debug for Module {
@@ -50,27 +66,46 @@ impl Module {
     /// [`Parse`](Error::Parse), [`Invalid`](Error::Invalid), [`Unsupported`](Error::Unsupported), and
     /// [`Limit`](Error::Limit) where a function is too large for the compiler or the system gives no memory.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
-        let bytes = text::to_binary(bytes.as_ref())?;
-        let (info, functions) = parse::parse(engine, &bytes)?;
+        Module::from_binary(engine, &text::to_binary(bytes.as_ref())?)
+    }
+
+    /// Compiles a module in the binary format.
+    ///
+    /// # Errors
+    /// As for [`Module::new`].
+    pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
+        let (info, functions, kept) = parse::parse(engine, bytes)?;
         let env = info.env(engine);
-        let code = jit::compile(&env, engine.target(), functions, engine.config().compile_threads)?;
+        let code = jit::compile(&env, engine.target(), functions, engine.config().threads())?;
         let memory = CodeMemory::new(&code.text)?;
-        let types = info.signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
-        Ok(Module(Arc::new(Inner {
-            engine: engine.clone(),
-            info,
-            layout: env.layout,
-            types,
+        let parts = Code {
+            processor_features: code.processor_features,
             entry_stubs: code.entry_stubs,
             adapters: code.adapters,
-            code: Registration::new(CodeInfo {
+            info: CodeInfo {
                 memory,
-                functions: code.functions,
-                stubs: code.stubs,
+                functions: code.functions.into(),
+                stubs: code.stubs.into(),
                 trap_exit: code.trap_exit,
-            }),
+            },
+        };
+        Ok(Module::with_code(engine, info, kept, parts))
+    }
+
+    fn with_code(engine: &Engine, info: ModuleInfo, kept: Bytes, code: Code) -> Module {
+        let types = info.signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
+        Module(Arc::new(Inner {
+            engine: engine.clone(),
+            layout: info.layout(),
+            info,
+            kept,
+            types,
+            processor_features: code.processor_features,
+            entry_stubs: code.entry_stubs,
+            adapters: code.adapters,
+            code: Registration::new(code.info),
             names: OnceLock::new(),
-        })))
+        }))
     }
 
     /// Whether `bytes` are a valid module for the engine, without compiling it.
@@ -79,7 +114,7 @@ impl Module {
     /// As for [`Module::new`].
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
         let bytes = text::to_binary(bytes.as_ref())?;
-        let (_, functions) = parse::parse(engine, &bytes)?;
+        let (_, functions, _) = parse::parse(engine, &bytes)?;
         let mut allocations = Default::default();
         for (function, body) in functions {
             let mut validator = function.into_validator(allocations);

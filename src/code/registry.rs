@@ -15,7 +15,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::CodeMemory;
+use super::{CodeMemory, Places};
 use crate::jit::FunctionCode;
 
 /// What is known of a module's code.
@@ -23,9 +23,9 @@ use crate::jit::FunctionCode;
 pub(crate) struct CodeInfo {
     pub(crate) memory: CodeMemory,
     /// In order of address.
-    pub(crate) functions: Vec<FunctionCode>,
+    pub(crate) functions: Places,
     /// Code between instances, in order of address.
-    pub(crate) stubs: Vec<FunctionCode>,
+    pub(crate) stubs: Places,
     /// Where traps continue.
     pub(crate) trap_exit: u32,
 }
@@ -122,7 +122,7 @@ mod tests {
         let memory = CodeMemory::new(&vec![0xcc; bytes]).unwrap();
         let functions =
             vec![FunctionCode { start: 16, end: 32, frame: 0 }, FunctionCode { start: 48, end: 64, frame: 8 }];
-        CodeInfo { memory, functions, stubs: Vec::new(), trap_exit: 0 }
+        CodeInfo { memory, functions: functions.into(), stubs: Vec::new().into(), trap_exit: 0 }
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub fn compile(env: &Env, target: Target, functions: Vec<Function<'_>>, threads:
             None => compile_for::<x86_64::Assembler>(env, features, &functions, threads),
         },
     }
+    .map(|code| Code { processor_features: target.features(), ..code })
 }
 
 fn compile_for<M: Backend>(
@@ -140,6 +141,8 @@ fn worker<M: Backend>(
         }
         codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
     }
+    // As between functions, so that the code does not depend on how many threads share it.
+    walk.masm().align();
     Ok(Part { assembler: walk.into_masm(), functions: codes })
 }
 

@@ -40,11 +40,14 @@ pub struct Code {
     pub stubs: Vec<FunctionCode>,
     /// Where a trap continues, with the stack pointer set to [`abi::Activation::stack_pointer`].
     pub trap_exit: u32,
+    /// The features of the processor that it may use, as bits: see [`Target::features`].
+    pub processor_features: u64,
 }
 
 /// Where a function is. The stack pointer of its caller, at any instruction that can trap or call, is
 /// `frame + 8` above its own on x86_64: there the return address lies just below it.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct FunctionCode {
     /// Its first byte: where calls of its instance enter it.
     pub start: u32,

@@ -62,6 +62,24 @@ impl Target {
         self
     }
 
+    /// What its processor is taken to have, a bit for each: their places and meaning are the machine's and never change.
+    #[must_use]
+    pub fn features(self) -> u64 {
+        match self.0 {
+            Processor::X86_64(features) => features.bits(),
+        }
+    }
+
+    /// The names of such features of this machine.
+    #[must_use]
+    pub fn feature_names(self, features: u64) -> String {
+        let names: &[&str] = match self.0 {
+            Processor::X86_64(_) => &x86_64::Features::NAMES,
+        };
+        let named = names.iter().enumerate().filter(|(place, _)| features >> place & 1 != 0);
+        named.map(|(_, &name)| name).collect::<Vec<_>>().join(", ")
+    }
+
     fn feature(&mut self, name: &str) -> Option<&mut bool> {
         match &mut self.0 {
             Processor::X86_64(features) => features.named(name),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use kitbag_fs::Bytes;
+
 use crate::jit::abi::Counts;
 use crate::jit::{self, GlobalEnv, MemoryEnv, TableEnv, abi};
 use crate::{Engine, ExternType, FuncType, GlobalType, MemoryType, TableType};
@@ -79,7 +81,7 @@ pub(crate) struct ElementSegment {
 #[derive(Debug)]
 pub(crate) struct DataSegment {
     pub(crate) mode: Mode,
-    pub(crate) bytes: Box<[u8]>,
+    pub(crate) bytes: Bytes,
 }
 
 /// All of it. Imported items come first in their index spaces.
@@ -110,7 +112,7 @@ pub(crate) struct ModuleInfo {
     /// Defined functions that can be referred to: their places in the instance's record.
     pub(crate) escaping: Vec<Option<u32>>,
     /// The contents of the name section.
-    pub(crate) names: Option<Box<[u8]>>,
+    pub(crate) names: Option<Bytes>,
 }
 
 impl ModuleInfo {
@@ -176,8 +178,13 @@ impl ModuleInfo {
             memories: self.memories.iter().map(|ty| memory_env(engine, ty)).collect(),
             globals: self.globals.iter().map(|ty| GlobalEnv { kind: ty.content.kind() }).collect(),
             imported_globals: self.imported_globals as u32,
-            layout: abi::Layout::new(&self.counts()),
+            layout: self.layout(),
         }
+    }
+
+    /// Where instances have what.
+    pub(super) fn layout(&self) -> abi::Layout {
+        abi::Layout::new(&self.counts())
     }
 
     fn counts(&self) -> Counts {

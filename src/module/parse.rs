@@ -1,21 +1,25 @@
 //! From a module's bytes to what is known of it, validated on the way.
 
+use kitbag_fs::Bytes;
 use wasmparser::{
-    ConstExpr as WasmExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, ExternalKind, Global,
-    Import as WasmImport, KnownCustom, Operator, Parser, Payload, RecGroup, Table, TableInit, TypeRef, ValidPayload,
-    Validator,
+    BinaryReader, ConstExpr as WasmExpr, CustomSectionReader, Data, DataKind, Element, ElementItems, ElementKind,
+    Export, ExternalKind, Global, Import as WasmImport, KnownCustom, Operator, Parser, Payload, RecGroup,
+    SectionLimited, Table, TableInit, TypeRef, ValidPayload, Validator,
 };
 
 use super::info::{ConstExpr, ConstOp, DataSegment, ElementSegment, Elements, Import, Item, Mode, ModuleInfo};
+use super::kept::{self, Kept};
 use crate::jit::Function;
 use crate::{Engine, Error, ExternType, FuncType, GlobalType, MemoryType, Result, TableType};
 
-/// Parses and validates a module, all but the bodies of its functions: who compiles these, validates them.
+/// Parses and validates a module, all but the bodies of its functions: who compiles these, validates them. Gives what has
+/// to be kept of the module, too.
 ///
 /// # Errors
 /// [`Invalid`](Error::Invalid), or [`Unsupported`](Error::Unsupported) for what the features allow but the engine lacks.
-pub(super) fn parse<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(ModuleInfo, Vec<Function<'a>>)> {
+pub(super) fn parse<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(ModuleInfo, Vec<Function<'a>>, Bytes)> {
     let features = engine.config().features;
+    let kept = Kept::of(bytes);
     let mut validator = Validator::new_with_features(features);
     let mut parser = Parser::new(0);
     parser.set_features(features);
@@ -26,14 +30,51 @@ pub(super) fn parse<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(ModuleInfo,
         if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
             functions.push((function, body));
         }
-        info.section(engine, payload)?;
+        info.section(engine, payload, &kept)?;
     }
     info.find_escaping();
-    Ok((info, functions))
+    Ok((info, functions, kept.into_bytes()))
+}
+
+/// Reads what was kept of a module that was valid. Its function section has no code section beside it, so that the sections
+/// are gone through here and not by wasmparser.
+///
+/// # Errors
+/// As for [`parse`]; what is not valid after all may also panic.
+pub(super) fn parse_kept(engine: &Engine, bytes: &Bytes) -> Result<ModuleInfo> {
+    let kept = Kept::whole(bytes.clone());
+    let mut info = ModuleInfo::default();
+    for (id, contents) in kept::sections(bytes) {
+        let reader = BinaryReader::new_features(contents, 0, engine.config().features);
+        if let Some(payload) = payload(id, reader)? {
+            info.section(engine, payload, &kept)?;
+        }
+    }
+    info.find_escaping();
+    Ok(info)
+}
+
+/// A section by its number; none for those that only help to read others.
+fn payload(id: u8, mut reader: BinaryReader<'_>) -> Result<Option<Payload<'_>>> {
+    Ok(Some(match id {
+        0 => Payload::CustomSection(CustomSectionReader::new(reader)?),
+        1 => Payload::TypeSection(SectionLimited::new(reader)?),
+        2 => Payload::ImportSection(SectionLimited::new(reader)?),
+        3 => Payload::FunctionSection(SectionLimited::new(reader)?),
+        4 => Payload::TableSection(SectionLimited::new(reader)?),
+        5 => Payload::MemorySection(SectionLimited::new(reader)?),
+        6 => Payload::GlobalSection(SectionLimited::new(reader)?),
+        7 => Payload::ExportSection(SectionLimited::new(reader)?),
+        8 => Payload::StartSection { func: reader.read_var_u32()?, range: reader.range() },
+        9 => Payload::ElementSection(SectionLimited::new(reader)?),
+        11 => Payload::DataSection(SectionLimited::new(reader)?),
+        13 => Payload::TagSection(SectionLimited::new(reader)?),
+        _ => return Ok(None),
+    }))
 }
 
 impl ModuleInfo {
-    fn section(&mut self, engine: &Engine, payload: Payload<'_>) -> Result<()> {
+    fn section(&mut self, engine: &Engine, payload: Payload<'_>, kept: &Kept) -> Result<()> {
         match payload {
             Payload::TypeSection(types) => each(types, |group| self.add_types(engine, group)),
             Payload::ImportSection(imports) => each(imports.into_imports(), |import| self.add_import(&import)),
@@ -53,10 +94,10 @@ impl ModuleInfo {
                 Ok(())
             }
             Payload::ElementSection(elements) => each(elements, |element| self.add_elements(element)),
-            Payload::DataSection(data) => each(data, |segment| self.add_data(&segment)),
+            Payload::DataSection(data) => each(data, |segment| self.add_data(&segment, kept)),
             Payload::CustomSection(custom) => {
                 if let KnownCustom::Name(_) = custom.as_known() {
-                    self.names = Some(custom.data().into());
+                    self.names = Some(kept.find(custom.data()));
                 }
                 Ok(())
             }
@@ -155,12 +196,12 @@ impl ModuleInfo {
         Ok(())
     }
 
-    fn add_data(&mut self, data: &Data<'_>) -> Result<()> {
+    fn add_data(&mut self, data: &Data<'_>, kept: &Kept) -> Result<()> {
         let mode = match &data.kind {
             DataKind::Active { memory_index, offset_expr } => Mode::Active(*memory_index, expression(offset_expr)?),
             DataKind::Passive => Mode::Passive,
         };
-        self.data.push(DataSegment { mode, bytes: data.data.into() });
+        self.data.push(DataSegment { mode, bytes: kept.find(data.data) });
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ mod host;
 mod interrupts;
 mod limits;
 mod linking;
+mod native;
 mod traps;
 mod vectors;
 

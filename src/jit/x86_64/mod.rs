@@ -110,6 +110,16 @@ impl Features {
         (!self.sse41).then_some("compiled code needs a processor with SSE4.1")
     }
 
+    /// The names, in the order of [`bits`](Features::bits).
+    pub(crate) const NAMES: [&str; 7] = ["sse4.1", "avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt"];
+
+    /// A bit for each that is there.
+    pub(crate) fn bits(self) -> u64 {
+        let Features { sse41, avx, avx2, bmi1, bmi2, lzcnt, popcnt } = self;
+        let all = [sse41, avx, avx2, bmi1, bmi2, lzcnt, popcnt];
+        all.iter().enumerate().map(|(place, &has)| u64::from(has) << place).sum()
+    }
+
     /// Whether integer lanes can be spread by one instruction.
     pub(crate) fn broadcasts(self) -> bool {
         self.avx && self.avx2
