@@ -21,7 +21,7 @@ fn main() {
     }
     hash.add(std::env::var("CARGO_PKG_VERSION").unwrap_or_default().as_bytes());
     println!("cargo::rustc-env=KITBAG_BUILD={:032x}", hash.0);
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/build.rs");
     println!("cargo::rerun-if-changed=src");
 }
 
