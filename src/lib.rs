@@ -30,6 +30,8 @@
 pub mod bundle;
 mod code;
 mod config;
+#[cfg(feature = "disassemble")]
+pub mod disassemble;
 mod engine;
 mod error;
 mod func;

@@ -20,7 +20,9 @@ use std::sync::{Arc, OnceLock};
 use kitbag_fs::Bytes;
 
 pub(crate) use self::info::{ConstOp, Elements, Item, Mode, ModuleInfo};
-use self::names::Names;
+pub(crate) use self::names::Names;
+pub(crate) use self::parse::parse;
+pub(crate) use self::text::to_binary;
 use crate::code::{CodeInfo, CodeMemory, Registration};
 use crate::jit::abi::{EntryStub, Layout};
 use crate::jit::{self, CompileError};
@@ -66,7 +68,7 @@ impl Module {
     /// [`Parse`](Error::Parse), [`Invalid`](Error::Invalid), [`Unsupported`](Error::Unsupported), and
     /// [`Limit`](Error::Limit) where a function is too large for the compiler or the system gives no memory.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
-        Module::from_binary(engine, &text::to_binary(bytes.as_ref())?)
+        Module::from_binary(engine, &to_binary(bytes.as_ref())?)
     }
 
     /// Compiles a module in the binary format.
@@ -74,7 +76,7 @@ impl Module {
     /// # Errors
     /// As for [`Module::new`].
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
-        let (info, functions, kept) = parse::parse(engine, bytes)?;
+        let (info, functions, kept) = parse(engine, bytes)?;
         let env = info.env(engine);
         let code = jit::compile(&env, engine.target(), functions, engine.config().threads())?;
         let memory = CodeMemory::new(&code.text)?;
@@ -113,8 +115,8 @@ impl Module {
     /// # Errors
     /// As for [`Module::new`].
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
-        let bytes = text::to_binary(bytes.as_ref())?;
-        let (_, functions, _) = parse::parse(engine, &bytes)?;
+        let bytes = to_binary(bytes.as_ref())?;
+        let (_, functions, _) = parse(engine, &bytes)?;
         let mut allocations = Default::default();
         for (function, body) in functions {
             let mut validator = function.into_validator(allocations);

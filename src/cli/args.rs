@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Run the program that this command carries inside itself, and show what happens.
     Demo,
+    /// Compile a module without running it, to look at its code.
+    Compile(Compile),
     /// Run scripts of WebAssembly's test suite, and count the directives that passed and failed.
     Wast {
         /// The scripts.
@@ -57,8 +59,8 @@ pub(crate) enum Command {
 }
 
 /// First words that do not begin `run`'s: the names of [`Command`]'s variants and what clap adds to them.
-const FIRST_WORDS: [&str; 10] =
-    ["run", "demo", "wast", "completions", "man", "help", "-h", "--help", "-V", "--version"];
+const FIRST_WORDS: [&str; 11] =
+    ["run", "demo", "compile", "wast", "completions", "man", "help", "-h", "--help", "-V", "--version"];
 
 const AFTER: &str = "\
 Examples:
@@ -167,6 +169,22 @@ pub(crate) struct Run {
     /// The program, then its arguments.
     #[arg(value_name = "FILE", required = true, trailing_var_arg = true, value_hint = ValueHint::FilePath)]
     words: Vec<OsString>,
+}
+
+/// `kitbag compile`.
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    /// Show the code: each operator with its offset in the module, and the instructions that it became.
+    #[arg(long, required = true)]
+    pub(crate) disassemble: bool,
+
+    /// Only this function, by its index, its name or one that it is exported by.
+    #[arg(long, value_name = "N")]
+    pub(crate) func: Option<String>,
+
+    /// The module (.wasm or .wat), or the bundle whose program it is.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
 }
 
 const FILES: &str = "Files";

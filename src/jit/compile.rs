@@ -2,11 +2,12 @@
 
 use super::convention::Places;
 use super::env::{Env, Signature};
+use super::positions::{Positions, Span};
 use super::scan::{Stats, scan};
 use super::target::{Backend, Processor, Relocation, Target};
 use super::walk::Walk;
 use super::{Code, CompileError, Function, FunctionCode, x86_64};
-use wasmparser::{FuncToValidate, FuncValidatorAllocations};
+use wasmparser::{FuncToValidate, FuncValidatorAllocations, ValidatorResources};
 
 /// Functions that a thread takes at once.
 const BATCH: usize = 64;
@@ -43,6 +44,72 @@ fn compile_for<M: Backend>(
         Stop::Error(error) => error,
         Stop::TailArea => CompileError::Limit(0, "its tail calls have too many arguments"),
     })
+}
+
+/// Which code of a function is whose, by compiling it once more. None where that gives other code than `code`, the function's
+/// own, as for another processor.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn positions(
+    env: &Env,
+    target: Target,
+    function: &Function<'_>,
+    code: &[u8],
+) -> Result<Option<Vec<Span>>, CompileError> {
+    match target.0 {
+        Processor::X86_64(features) => positions_for::<x86_64::Assembler>(env, features, function, code),
+    }
+}
+
+fn positions_for<M: Backend>(
+    env: &Env,
+    features: M::Features,
+    function: &Function<'_>,
+    code: &[u8],
+) -> Result<Option<Vec<Span>>, CompileError> {
+    // Whether frames have room for tail calls' arguments was decided for the module as a whole.
+    for area in [0, largest_area::<M>(env)] {
+        let (positions, assembler) = recompile::<M>(env, features, function, area)?;
+        let mut again = assembler.code().to_vec();
+        if again.len() == code.len() {
+            // Distances to other functions are not known yet.
+            for &Relocation { field, .. } in assembler.relocations() {
+                let field = field as usize..field as usize + 4;
+                again[field.clone()].copy_from_slice(&code[field]);
+            }
+        }
+        if again == code {
+            return Ok(Some(positions.into_spans()));
+        }
+    }
+    Ok(None)
+}
+
+fn recompile<M: Backend>(
+    env: &Env,
+    features: M::Features,
+    (function, body): &Function<'_>,
+    area: u32,
+) -> Result<(Positions, M), CompileError> {
+    let mut stats = Stats::default();
+    let mut validator = copy(function).into_validator(FuncValidatorAllocations::default());
+    scan::<M, _>(env, &mut validator, body, &mut stats)?;
+    // That there is room was found before.
+    _ = reserve_area::<M>(env, function.ty, &mut stats, area);
+    let mut walk = Walk::new(env, M::new(features, body.as_bytes().len() * EXPANSION));
+    let mut positions = Positions::new(body.range().start);
+    walk.function(function.index, body, &stats, &mut positions)?;
+    if !walk.masm().reaches(0) {
+        positions = Positions::new(body.range().start);
+        walk.function(function.index, body, &stats, &mut positions)?;
+    }
+    Ok((positions, walk.into_masm()))
+}
+
+fn copy(function: &FuncToValidate<ValidatorResources>) -> FuncToValidate<ValidatorResources> {
+    let FuncToValidate { ref resources, index, ty, features } = *function;
+    FuncToValidate { resources: resources.clone(), index, ty, features }
 }
 
 /// Why an attempt was given up.
@@ -124,16 +191,15 @@ fn worker<M: Backend>(
     let mut allocations = FuncValidatorAllocations::default();
     let mut codes = Vec::with_capacity(functions.len());
     for (function, body) in functions {
-        let FuncToValidate { ref resources, index, ty, features } = *function;
-        let function = FuncToValidate { resources: resources.clone(), index, ty, features };
-        let mut validator = function.into_validator(std::mem::take(&mut allocations));
+        let (index, ty) = (function.index, function.ty);
+        let mut validator = copy(function).into_validator(std::mem::take(&mut allocations));
         scan::<M, _>(env, &mut validator, body, &mut stats).map_err(CompileError::Invalid)?;
         allocations = validator.into_allocations();
         reserve_area::<M>(env, ty, &mut stats, area)?;
         let before = walk.masm().position();
-        let mut frame = walk.function(index, body, &stats)?;
+        let mut frame = walk.function(index, body, &stats, &mut ())?;
         if !walk.masm().reaches(before) {
-            frame = walk.function(index, body, &stats)?;
+            frame = walk.function(index, body, &stats, &mut ())?;
         }
         let end = walk.masm().position();
         if end > M::MODULE_MAX {

@@ -120,6 +120,20 @@ pub(crate) const fn is_vector(kind: Kind) -> bool {
     matches!(kind, Kind::F32 | Kind::F64 | Kind::V128)
 }
 
+/// Who wants to know which code is whose. `()` does not, and costs nothing.
+pub(crate) trait Record {
+    /// The operator at `at` of the body begins at `position`; `put_off` [pieces](Masm::put_off) belong to those before.
+    fn operator(&mut self, _at: usize, _position: u32, _put_off: usize) {}
+    /// The next of the pieces that were put off begins at `position`; there are `put_off` of them by now.
+    fn piece(&mut self, _position: u32, _put_off: usize) {}
+    /// What lies between these positions is the table of a `br_table`.
+    fn table(&mut self, _from: u32, _to: u32) {}
+    /// What lies between these positions is constants.
+    fn constants(&mut self, _from: u32, _to: u32) {}
+}
+
+impl Record for () {}
+
 /// The assembler.
 pub(crate) trait Masm: Machine {
     fn position(&self) -> u32;
@@ -135,8 +149,10 @@ pub(crate) trait Masm: Machine {
     fn incoming(plan: &FramePlan, index: u32) -> u32;
     /// Zeroes 8-byte slots. Destroys temporaries that hold no parameter.
     fn zero_slots(&mut self, from: u32, count: u32);
-    /// Emits what was put off to the end of the function.
-    fn finish_function(&mut self);
+    /// How many pieces of code are put off to the end of the function.
+    fn put_off(&self) -> usize;
+    /// Emits them, in the order in which they were put off.
+    fn finish_function(&mut self, record: &mut impl Record);
     /// Whether all jumps of the function that began at `start`, the last one, reach. If not, its code is taken back, and the
     /// next function's jumps are the longest that there are: it is to be emitted once more.
     fn reaches(&mut self, _start: u32) -> bool {

@@ -12,6 +12,7 @@ mod masm;
 mod moves;
 mod ops;
 mod pins;
+mod positions;
 mod reg;
 mod scan;
 mod state;
@@ -19,8 +20,9 @@ mod target;
 mod walk;
 mod x86_64;
 
-pub use compile::{compile, host_stub};
+pub use compile::{compile, host_stub, positions};
 pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
+pub use positions::{Origin, Span};
 pub use target::{Target, is_processor_feature};
 
 use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};

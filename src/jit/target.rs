@@ -39,6 +39,16 @@ impl Target {
         }))
     }
 
+    /// A machine of [`Target::NAMES`], with all that the compiler knows of: its code is the same wherever it is made, and is
+    /// to be looked at.
+    #[must_use]
+    pub fn newest(name: &str) -> Option<Target> {
+        Some(Target(match name {
+            "x86_64" => Processor::X86_64(x86_64::Features::newest()),
+            _ => return None,
+        }))
+    }
+
     /// Its name in [`Target::NAMES`].
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -20,7 +20,7 @@ mod visit;
 use super::CompileError;
 use super::convention::{Place, Places};
 use super::env::{Env, Kind};
-use super::masm::{Dst, FramePlan, Masm, Src};
+use super::masm::{Dst, FramePlan, Masm, Record, Src};
 use super::moves::Moves;
 use super::ops::Cond;
 use super::pins::{Local, Pins};
@@ -83,7 +83,13 @@ impl<'a, M: Masm> Walk<'a, M> {
     }
 
     /// Compiles a function that was found valid. Gives the size of its frame.
-    pub(crate) fn function(&mut self, index: u32, body: &FunctionBody<'a>, stats: &Stats) -> Result<u32, CompileError> {
+    pub(crate) fn function(
+        &mut self,
+        index: u32,
+        body: &FunctionBody<'a>,
+        stats: &Stats,
+        record: &mut impl Record,
+    ) -> Result<u32, CompileError> {
         let env = self.env;
         let signature = &env.types[env.functions[index as usize] as usize];
         self.results = &signature.results;
@@ -102,6 +108,7 @@ impl<'a, M: Masm> Walk<'a, M> {
                 return Err(CompileError::Limit(index, "its code is too large"));
             }
             self.at = next;
+            record.operator(next, self.state.m.position(), self.state.m.put_off());
             next = match self.common() {
                 Some(next) => next,
                 None => {
@@ -115,7 +122,7 @@ impl<'a, M: Masm> Walk<'a, M> {
                 self.state.check();
             }
         }
-        self.state.m.finish_function();
+        self.state.m.finish_function(record);
         Ok(M::frame_size(&self.plan))
     }
 

@@ -148,11 +148,16 @@ impl ModuleInfo {
         self.escaping = escaping;
     }
 
-    fn references(&self) -> impl Iterator<Item = u32> + '_ {
-        let exports = self.exports.iter().filter_map(|(_, item)| match *item {
-            Item::Func(function) => Some(function),
+    /// Functions that are exported, with their names.
+    pub(crate) fn exported_functions(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.exports.iter().filter_map(|(name, item)| match *item {
+            Item::Func(function) => Some((&**name, function)),
             _ => None,
-        });
+        })
+    }
+
+    fn references(&self) -> impl Iterator<Item = u32> + '_ {
+        let exports = self.exported_functions().map(|(_, function)| function);
         let inits = self.global_inits.iter().chain(self.table_inits.iter().flatten());
         exports.chain(self.start).chain(inits.flat_map(|init| in_expression(init))).chain(self.in_segments())
     }
@@ -168,7 +173,7 @@ impl ModuleInfo {
     }
 
     /// The module as the compiler sees it.
-    pub(super) fn env(&self, engine: &Engine) -> jit::Env {
+    pub(crate) fn env(&self, engine: &Engine) -> jit::Env {
         jit::Env {
             types: self.types.iter().map(FuncType::signature).collect(),
             functions: self.functions.clone(),

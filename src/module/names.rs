@@ -6,14 +6,14 @@ use wasmparser::{BinaryReader, Name, NameSectionReader};
 
 /// Names of a module and its functions.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) module: Option<Box<str>>,
-    pub(super) functions: HashMap<u32, Box<str>>,
+pub(crate) struct Names {
+    pub(crate) module: Option<Box<str>>,
+    pub(crate) functions: HashMap<u32, Box<str>>,
 }
 
 impl Names {
     /// What can be read: a name section is no part of what is validated, and ends where it is malformed.
-    pub(super) fn parse(section: &[u8]) -> Names {
+    pub(crate) fn parse(section: &[u8]) -> Names {
         let mut names = Names::default();
         for name in NameSectionReader::new(BinaryReader::new(section, 0)).map_while(Result::ok) {
             match name {

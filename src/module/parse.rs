@@ -17,7 +17,7 @@ use crate::{Engine, Error, ExternType, FuncType, GlobalType, MemoryType, Result,
 ///
 /// # Errors
 /// [`Invalid`](Error::Invalid), or [`Unsupported`](Error::Unsupported) for what the features allow but the engine lacks.
-pub(super) fn parse<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(ModuleInfo, Vec<Function<'a>>, Bytes)> {
+pub(crate) fn parse<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(ModuleInfo, Vec<Function<'a>>, Bytes)> {
     let features = engine.config().features;
     let kept = Kept::of(bytes);
     let mut validator = Validator::new_with_features(features);

@@ -12,7 +12,7 @@ const MAGIC: &[u8] = b"\0asm";
 ///
 /// # Errors
 /// [`Parse`](Error::Parse), with line and column.
-pub(super) fn to_binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+pub(crate) fn to_binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     if bytes.starts_with(MAGIC) {
         return Ok(Cow::Borrowed(bytes));
     }

@@ -43,6 +43,32 @@ fn files_that_are_no_scripts() {
 }
 
 #[test]
+fn the_code_of_a_module() {
+    let all = kitbag!["compile", "--disassemble", "tests/guests/trap_divide.wat"].prints();
+    let of_one = kitbag!["compile", "--disassemble", "--func", "divide", "tests/guests/trap_divide.wat"].prints();
+    for text in [&all, &of_one] {
+        assert!(text.contains("$divide (") && text.contains("i32.div_"), "{text}");
+        assert!(text.lines().any(|line| line.ends_with(" ret")), "no instructions in {text}");
+    }
+    assert!(all.contains("; integer divide by zero\n"), "{all}");
+    assert!(all.matches("func ").count() > 1 && of_one.matches("func ").count() == 1, "{all}\n{of_one}");
+}
+
+#[test]
+fn code_that_is_not_there() {
+    let folder = scratch();
+    kitbag!["compile", "tests/guests/add.wat"].fails(2, &["--disassemble"]);
+    kitbag!["compile", "--disassemble", "--func", "fly", "tests/guests/add.wat"].fails(1, &["`fly`", "index from 0"]);
+    kitbag!["compile", "--disassemble", "--func", "99", "tests/guests/add.wat"].fails(1, &["`99`"]);
+    let empty = write(folder.path(), "empty.wat", "(module)");
+    kitbag!["compile", "--disassemble", "--func", "0", empty.clone()].fails(1, &["it defines none"]);
+    assert_eq!(kitbag!["compile", "--disassemble", empty].prints(), "");
+    let invalid = write(folder.path(), "invalid.wat", "(module (func (result i32)))");
+    kitbag!["compile", "--disassemble", invalid].fails(1, &["cannot load", "invalid.wat"]);
+    kitbag!["compile", "--disassemble", "missing.wasm"].fails(1, &["missing.wasm", "no such file"]);
+}
+
+#[test]
 fn completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let text = kitbag!["completions", shell].prints();

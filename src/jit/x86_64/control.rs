@@ -4,7 +4,7 @@ use super::{Assembler, Cold, Parts, R11, RSP, asm, field, from_mem, parts};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
 use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
-use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Src, is_vector};
+use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Record, Src, is_vector};
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use crate::jit::reg::Reg;
 use crate::jit::target::Relocation;
@@ -134,8 +134,9 @@ impl Assembler {
 
     /// While labels are bound, a table's entries are as the displacements of jumps, from their own ends; now they become
     /// distances from the table.
-    fn finish_tables(&mut self) {
+    fn finish_tables(&mut self, record: &mut impl Record) {
         while let Some((table, count)) = self.tables.pop() {
+            record.table(table, table + 4 * count);
             for entry in 0..count {
                 let at = table + 4 * entry;
                 self.buf.set_field(at, self.buf.field(at).wrapping_add(4 * entry + 4));
@@ -275,15 +276,22 @@ impl Masm for Assembler {
         self.zero_slots_impl(from, count);
     }
 
-    fn finish_function(&mut self) {
-        self.finish_tables();
+    fn put_off(&self) -> usize {
+        self.cold.len()
+    }
+
+    fn finish_function(&mut self, record: &mut impl Record) {
+        self.finish_tables(record);
         let mut next = 0;
         while let Some(&cold) = self.cold.get(next) {
+            record.piece(self.buf.position(), self.cold.len());
             self.cold(cold);
             next += 1;
         }
         self.cold.clear();
+        let constants = self.buf.position();
         self.place_constants();
+        record.constants(constants, self.buf.position());
     }
 
     fn mov(&mut self, kind: Kind, dst: Dst, src: Src) {

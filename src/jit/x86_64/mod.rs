@@ -92,6 +92,11 @@ impl Features {
         Features { sse41: true, ..Features::default() }
     }
 
+    /// What the newest have.
+    pub(crate) fn newest() -> Features {
+        Features { sse41: true, avx: true, avx2: true, bmi1: true, bmi2: true, lzcnt: true, popcnt: true }
+    }
+
     /// This processor's.
     pub(crate) fn detect() -> Features {
         Features {

@@ -1,0 +1,15 @@
+;; Arguments and results in registers; imports at their own address; tables hold what a call needs.
+(module
+  (type $binary (func (param i32 i32) (result i32)))
+  (import "host" "f" (func $import (param i32) (result f64)))
+  (table 4 funcref)
+  (func $direct (param i32) (result i32) (call $two (local.get 0) (i32.const 1)))
+  (func $two (param i32 i32) (result i32) (i32.sub (local.get 0) (local.get 1)))
+  (func $imported (param i32) (result f64) (call $import (local.get 0)))
+  (func $indirect (param i32) (result i32) (call_indirect (type $binary) (i32.const 1) (i32.const 2) (local.get 0)))
+  (func $reference (param (ref null $binary)) (result i32) (call_ref $binary (i32.const 1) (i32.const 2) (local.get 0)))
+  (func $tail (param i32) (result i32) (return_call $two (i32.const 3) (local.get 0)))
+  (func $many (param i32 i32 i32 i32 i32 i32) (result i32) (i32.add (local.get 4) (local.get 5)))
+  (func $to_many (result i32) (call $many (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6)))
+  (func $results (result i32 i64 f32) (i32.const 1) (i64.const 2) (f32.const 3))
+  (func $of_results (result f32) (local f32) (local.set 0 (call $results)) drop drop (local.get 0)))
