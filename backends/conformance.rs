@@ -19,6 +19,7 @@
 mod contents;
 mod handles;
 mod names;
+pub mod operations;
 mod reading;
 mod refusing;
 mod renaming;

@@ -48,7 +48,7 @@
 //! The one use of `unsafe` here is making a [`Disk`] that maps files, whose caller vouches for them.
 
 mod convert;
-#[cfg(all(test, feature = "memory"))]
+#[cfg(all(test, feature = "memory", feature = "conformance"))]
 mod differential;
 mod dir;
 mod file;

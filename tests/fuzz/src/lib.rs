@@ -1,4 +1,5 @@
-//! Cases for the compiler, drawn from a fuzzer's bytes, and the comparison with an engine that we did not write.
+//! Cases for the compiler, drawn from a fuzzer's bytes, and the comparison with an engine that we did not write; and cases for
+//! file systems.
 //!
 //! | part | what |
 //! |---|---|
@@ -7,11 +8,13 @@
 //! | [`dense`] | modules of our own: few traps, long lives, many values at once, every local seen in the end |
 //! | [`compare`] | both engines in lock-step |
 //! | [`engines`] | kitbag and wasmi behind one trait |
+//! | [`files`] | operations on file systems, and archives |
 
 mod case;
 mod compare;
 mod dense;
 mod engines;
+pub mod files;
 mod smith;
 
 pub use case::Case;
