@@ -13,6 +13,7 @@ mod typed;
 mod wasm_ty;
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 pub(crate) use self::enter::Entry;
 pub(crate) use self::host::HostFunc;
@@ -53,7 +54,7 @@ impl Func {
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
         let host = function.into_host_func(store.engine());
-        Func::new_handle(store.id(), store.keep(&host))
+        Func::of_host(store, host)
     }
 
     /// A host function of a type that is not known when the host is compiled. It gets its parameters as a
@@ -69,7 +70,13 @@ impl Func {
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
         let host = HostFunc::dynamic(store.engine(), ty, function)?;
-        Ok(Func::new_handle(store.id(), store.keep(&host)))
+        Ok(Func::of_host(store, host))
+    }
+
+    fn of_host(store: &mut StoreOpaque, host: Arc<HostFunc>) -> Func {
+        let func = Func::new_handle(store.id(), host.func_ref());
+        store.keep(host);
+        func
     }
 
     #[inline]

@@ -9,17 +9,20 @@
 
 mod builtins;
 mod instantiate;
+mod pre;
 mod record;
 
 use std::cell::Cell;
 use std::ptr::NonNull;
 
 pub(crate) use self::builtins::BUILTINS;
+use self::instantiate::Imports;
+pub use self::pre::InstancePre;
 use self::record::Record;
 use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
 use crate::jit::abi::{self, Context, FuncRef};
 use crate::module::{ConstOp, Item, Module};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreOpaque};
 use crate::{Error, ExternType, Frame, Global, Memory, Result, Table};
 
 /// What the store keeps of an instance.
@@ -60,6 +63,7 @@ impl InstanceData {
     }
 
     /// A function, by index.
+    #[inline]
     pub(crate) fn func_ref(&self, function: u32) -> NonNull<FuncRef> {
         let layout = self.module.layout();
         let place = match self.module.info().escaping[function as usize] {
@@ -194,13 +198,25 @@ impl Instance {
     /// [`Trap`](Error::Trap) and what else a call gives, where a segment does not fit or the start function ends so.
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
         let mut store = store.as_context_mut();
+        let imports = store.opaque().match_imports(module, imports)?;
+        Instance::with(&mut store, module, imports)
+    }
+
+    /// Makes an instance with imports that were compared with what the module wants.
+    fn with<T: 'static>(store: &mut StoreContextMut<'_, T>, module: &Module, imports: Imports) -> Result<Instance> {
         let index = store.opaque_mut().allocate_instance(module, imports)?;
-        let start = store.opaque_mut().initialize_instance(index)?;
+        store.opaque_mut().initialize_instance(index)?;
         let instance = Instance::new_handle(store.opaque().id(), index);
-        if let Some(start) = start {
-            start.call(&mut store, &[], &mut [])?;
-        }
+        instance.start(store)?;
         Ok(instance)
+    }
+
+    /// Runs its start function, if it has one.
+    pub(crate) fn start<T: 'static>(self, store: &mut StoreContextMut<'_, T>) -> Result<()> {
+        match store.opaque().start_function(self.index) {
+            Some(start) => start.call(store, &[], &mut []),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn new_handle(store: StoreId, index: u32) -> Instance {

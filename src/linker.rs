@@ -5,19 +5,28 @@ mod unknown;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::func::{Func, HostFunc, IntoFunc};
+use crate::func::{HostFunc, IntoFunc};
+use crate::jit::abi::FuncRef;
 use crate::store::{AsContext, AsContextMut, Caller, StoreOpaque};
-use crate::{Engine, Error, Extern, ExternType, FuncType, ImportType, Instance, Module, Result, Val};
+use crate::{Engine, Error, Extern, ExternType, FuncType, ImportType, Instance, InstancePre, Module, Result, Val};
 
 /// What a name stands for.
 #[derive(Clone)]
-enum Definition {
+pub(crate) enum Definition {
     /// Something of one store.
     Extern(Extern),
     /// A host function, for any store.
     Host(Arc<HostFunc>),
+}
+
+impl Definition {
+    /// The function, if it is one for any store.
+    pub(crate) fn func_ref(&self) -> Option<NonNull<FuncRef>> {
+        if let Definition::Host(host) = self { Some(host.func_ref()) } else { None }
+    }
 }
 
 /// Knows what imports stand for, and instantiates modules with them. Host functions defined here can be used in any
@@ -169,7 +178,11 @@ impl<T: 'static> Linker<T> {
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
         let mut store = store.as_context_mut();
         self.check_engine(store.opaque());
-        Some(bring(store.opaque_mut(), self.find(module, name)?))
+        let definition = self.find(module, name)?;
+        if let Definition::Host(host) = definition {
+            store.opaque_mut().keep(Arc::clone(host));
+        }
+        Some(definition.of(store.opaque()))
     }
 
     /// Whether the name is defined.
@@ -184,25 +197,26 @@ impl<T: 'static> Linker<T> {
     /// [`Link`](Error::Link), which names all imports that are missing, or the first that is of another type; and as
     /// for [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
-        let mut store = store.as_context_mut();
+        let store = store.as_context_mut();
         self.check_engine(store.opaque());
+        self.instantiate_pre(module)?.instantiate(store)
+    }
+
+    /// Finds everything that a module imports by name, to make instances with.
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), which names all imports that are missing, or the first host function that is of another type.
+    /// (What belongs to a store is compared when an instance is made, since memories and tables grow.)
+    ///
+    /// # Panics
+    /// If the module is of another engine.
+    pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
+        assert!(Engine::same(&self.engine, module.engine()), "a linker was used with a module of another engine");
         let found: Vec<_> = module.imports().map(|import| (self.find(import.module, import.name), import)).collect();
         check_found(&found)?;
-        check_types(store.opaque_mut(), &found)?;
-        let imports: Vec<Extern> = found
-            .iter()
-            .filter_map(|(definition, _)| definition.as_ref())
-            .map(|definition| bring(store.opaque_mut(), definition))
-            .collect();
-        Instance::new(store, module, &imports)
-    }
-}
-
-/// Puts what a name stands for in a store, if it is not there.
-fn bring(store: &mut StoreOpaque, definition: &Definition) -> Extern {
-    match definition {
-        Definition::Extern(item) => *item,
-        Definition::Host(host) => Extern::Func(Func::new_handle(store.id(), store.keep(host))),
+        check_types(&found)?;
+        let items = found.into_iter().filter_map(|(definition, _)| definition.cloned()).collect();
+        Ok(InstancePre::new(module, Arc::new(items)))
     }
 }
 
@@ -219,14 +233,11 @@ fn check_found(found: &[Found<'_>]) -> Result<()> {
     }
 }
 
-/// Before anything is put in the store.
-fn check_types(store: &StoreOpaque, found: &[Found<'_>]) -> Result<()> {
+/// Host functions, before there is a store.
+fn check_types(found: &[Found<'_>]) -> Result<()> {
     for (definition, import) in found {
-        let ty = match definition {
-            Some(Definition::Host(host)) => ExternType::Func(host.ty().clone()),
-            Some(Definition::Extern(item)) => store.extern_type(item),
-            None => continue,
-        };
+        let Some(Definition::Host(host)) = definition else { continue };
+        let ty = ExternType::Func(host.ty().clone());
         if !ty.matches(&import.ty) {
             return Err(Error::Link(format!(
                 "incompatible import type for \"{}\" \"{}\": expected {}, found {ty}",

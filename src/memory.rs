@@ -10,10 +10,12 @@
 
 #![allow(unsafe_code, reason = "hands out the bytes of memories; see the module's Safety section")]
 
+pub(crate) mod image;
 mod region;
 
 use std::ptr::NonNull;
 
+use self::image::Image;
 pub(crate) use self::region::Region;
 use crate::jit::abi::{self, MEMORY_GUARD, MemoryStyle};
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreOpaque};
@@ -34,6 +36,8 @@ pub(crate) struct MemoryData {
     region: Region,
     /// Bytes that it may grow to.
     most: u64,
+    /// Whether its image is mapped.
+    imaged: bool,
 }
 
 impl MemoryData {
@@ -50,7 +54,8 @@ impl MemoryData {
         };
         let mut region = Region::reserve(reserved).map_err(|error| refused(&error))?;
         region.extend(len as usize).map_err(|error| refused(&error))?;
-        Ok(MemoryData { abi: abi::Memory { base: region.base(), len }, ty: ty.clone(), style, region, most })
+        let abi = abi::Memory { base: region.base(), len };
+        Ok(MemoryData { abi, ty: ty.clone(), style, region, most, imaged: false })
     }
 
     /// Its type, with the present size as the minimum.
@@ -88,7 +93,31 @@ impl MemoryData {
         region.extend(len)?;
         region.copy_from(&self.region, self.abi.len as usize);
         self.region = region;
+        self.imaged = false;
         Ok(true)
+    }
+
+    /// Lets it hold what its image says, where that is not so already.
+    ///
+    /// # Errors
+    /// [`Limit`](Error::Limit), where the system refuses.
+    pub(crate) fn hold(&mut self, image: &Image) -> Result<()> {
+        if !self.imaged {
+            self.region.map(image).map_err(|error| Error::Limit(format!("an image of a memory: {error}")))?;
+            self.imaged = true;
+        }
+        Ok(())
+    }
+
+    /// Makes it what it was at first: of its first size, and holding zeros, or its image where that was mapped.
+    ///
+    /// # Errors
+    /// [`Limit`](Error::Limit), where the system refuses; then it cannot be used any more.
+    pub(crate) fn reset(&mut self) -> Result<()> {
+        let len = self.ty.minimum << self.ty.page_shift;
+        self.region.reset(len as usize).map_err(|error| Error::Limit(format!("a memory to reset: {error}")))?;
+        self.abi.len = len;
+        Ok(())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "gives compiled code a type; see the module's Safety section")]
 
+mod images;
 mod info;
 mod kept;
 mod names;
@@ -26,6 +27,7 @@ pub(crate) use self::text::to_binary;
 use crate::code::{CodeInfo, CodeMemory, Registration};
 use crate::jit::abi::{EntryStub, Layout};
 use crate::jit::{self, CompileError};
+use crate::memory::image::Image;
 use crate::{Engine, Error, ExportType, Frame, FuncType, ImportType, Result};
 
 /// A compiled module. Cheap to clone.
@@ -45,6 +47,20 @@ struct Inner {
     adapters: Vec<Option<u32>>,
     code: Registration,
     names: OnceLock<Names>,
+    /// Of the memories defined here; none at all where none of them has one. Made for the first instance.
+    images: OnceLock<Box<[Option<Image>]>>,
+    /// Of the functions that can be referred to, by place.
+    references: Box<[Reference]>,
+}
+
+/// What is the same in every instance of a function that can be referred to.
+#[derive(Clone, Copy)]
+pub(crate) struct Reference {
+    /// Offset of the code that calls from elsewhere enter.
+    pub(crate) entry: u32,
+    /// Offset of the function.
+    pub(crate) code: u32,
+    pub(crate) signature: u32,
 }
 
 /// A module's code, compiled or loaded.
@@ -96,6 +112,7 @@ impl Module {
 
     fn with_code(engine: &Engine, info: ModuleInfo, kept: Bytes, code: Code) -> Module {
         let types = info.signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
+        let references = references(&info, &code);
         Module(Arc::new(Inner {
             engine: engine.clone(),
             layout: info.layout(),
@@ -107,6 +124,8 @@ impl Module {
             adapters: code.adapters,
             code: Registration::new(code.info),
             names: OnceLock::new(),
+            images: OnceLock::new(),
+            references,
         }))
     }
 
@@ -191,13 +210,18 @@ impl Module {
         unsafe { std::mem::transmute::<*const u8, EntryStub>(address) }
     }
 
-    /// Where calls of its instance, and others, enter a defined function that can be referred to.
-    pub(crate) fn addresses(&self, function: u32) -> (*const u8, *const u8) {
-        let defined = function as usize - self.0.info.imported_functions;
-        let code = &self.code().memory;
-        let adapter = self.0.adapters[self.0.info.functions[function as usize] as usize];
-        let adapter = adapter.expect("a function that can be referred to has an adapter");
-        (code.at(self.code().functions[defined].start), code.at(adapter))
+    /// What instances know of the functions that can be referred to, by place.
+    pub(crate) fn references(&self) -> &[Reference] {
+        &self.0.references
+    }
+
+    pub(crate) fn code_memory(&self) -> &CodeMemory {
+        &self.code().memory
+    }
+
+    /// The image that a memory defined here begins with, if it has one.
+    pub(crate) fn image(&self, defined: usize) -> Option<&Image> {
+        self.0.images.get_or_init(|| self.0.info.images()).get(defined)?.as_ref()
     }
 
     /// The function that `pc` is in, if it is this module's.
@@ -211,6 +235,21 @@ impl Module {
             pc_offset,
         })
     }
+}
+
+fn references(info: &ModuleInfo, code: &Code) -> Box<[Reference]> {
+    let mut references = vec![Reference { entry: 0, code: 0, signature: 0 }; info.escaping.iter().flatten().count()];
+    for (function, place) in
+        info.escaping.iter().enumerate().filter_map(|(function, place)| Some((function, (*place)?)))
+    {
+        let ty = info.functions[function] as usize;
+        references[place as usize] = Reference {
+            entry: code.adapters[ty].expect("a function that can be referred to has an adapter"),
+            code: code.info.functions[function - info.imported_functions].start,
+            signature: info.signatures[ty],
+        };
+    }
+    references.into()
 }
 
 impl From<CompileError> for Error {

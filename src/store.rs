@@ -17,9 +17,11 @@ mod opaque;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use self::opaque::{GlobalData, Pending, StoreOpaque};
+pub(crate) use self::opaque::{GlobalData, Mark, Pending, StoreOpaque};
 use crate::instance::InstanceData;
 use crate::jit::abi::{self, Context};
 use crate::{Engine, Extern, Instance, InterruptHandle};
@@ -29,6 +31,11 @@ use crate::{Engine, Extern, Instance, InterruptHandle};
 pub struct StoreId(u64);
 
 impl StoreId {
+    fn next() -> StoreId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        StoreId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// # Panics
     /// If the handle's store is not this one: nothing sensible could be done with it.
     #[inline]
@@ -41,7 +48,8 @@ impl StoreId {
 pub(crate) struct StoreInner<T> {
     /// First, so that a pointer to the whole is one to it.
     opaque: StoreOpaque,
-    data: T,
+    /// There in a [`Store`], and not in a [`Parked`] one.
+    data: ManuallyDrop<T>,
 }
 
 /// Owns instances with their memories, tables, globals and functions, and the host's data `T`. What is made in a
@@ -60,7 +68,7 @@ impl<T: 'static> Store<T> {
     /// An empty store.
     #[must_use]
     pub fn new(engine: &Engine, data: T) -> Store<T> {
-        let inner = Box::new(StoreInner { opaque: StoreOpaque::new(engine), data });
+        let inner = Box::new(StoreInner { opaque: StoreOpaque::new(engine), data: ManuallyDrop::new(data) });
         let inner = NonNull::from(Box::leak(inner));
         let mut store = Store { inner, owns: PhantomData };
         store.as_context_mut().opaque_mut().set_address(inner.cast());
@@ -98,16 +106,55 @@ impl<T: 'static> Store<T> {
     /// Drops everything else.
     #[must_use]
     pub fn into_data(self) -> T {
-        let this = std::mem::ManuallyDrop::new(self);
-        // SAFETY: `inner` came from a box, is used no more, and is not dropped again.
-        let inner = unsafe { Box::from_raw(this.inner.as_ptr()) };
-        inner.data
+        self.park().1
+    }
+
+    /// Takes the data out, so that the store can wait for other data.
+    pub(crate) fn park(self) -> (Parked<T>, T) {
+        let inner = ManuallyDrop::new(self).inner;
+        // SAFETY: the store's, which is not dropped; a parked store's data is not used again.
+        let data = unsafe { ManuallyDrop::take(&mut (*inner.as_ptr()).data) };
+        (Parked { inner, owns: PhantomData }, data)
     }
 }
 
 impl<T: 'static> Drop for Store<T> {
     fn drop(&mut self) {
-        // SAFETY: `inner` came from a box, and nothing uses it after this.
+        // SAFETY: `inner` came from a box, has its data, and nothing uses it after this.
+        unsafe {
+            let mut inner = Box::from_raw(self.inner.as_ptr());
+            ManuallyDrop::drop(&mut inner.data);
+        }
+    }
+}
+
+/// A store without data.
+pub(crate) struct Parked<T: 'static> {
+    inner: NonNull<StoreInner<T>>,
+    owns: PhantomData<StoreOpaque>,
+}
+
+// SAFETY: owns what a store does, but no T.
+unsafe impl<T> Send for Parked<T> {}
+
+impl<T: 'static> Parked<T> {
+    /// A store again.
+    pub(crate) fn wake(self, data: T) -> Store<T> {
+        let inner = ManuallyDrop::new(self).inner;
+        // SAFETY: owned, and there is no data that would have to be dropped.
+        unsafe { (&raw mut (*inner.as_ptr()).data).write(ManuallyDrop::new(data)) };
+        Store { inner, owns: PhantomData }
+    }
+
+    pub(crate) fn opaque_mut(&mut self) -> &mut StoreOpaque {
+        // SAFETY: owned, and borrowed with self.
+        unsafe { &mut (*self.inner.as_ptr()).opaque }
+    }
+}
+
+impl<T: 'static> Drop for Parked<T> {
+    fn drop(&mut self) {
+        // SAFETY: `inner` came from a box, and nothing uses it after this. Its data is gone, and is not dropped with it.
         drop(unsafe { Box::from_raw(self.inner.as_ptr()) });
     }
 }

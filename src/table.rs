@@ -28,6 +28,8 @@ pub(crate) struct TableData {
     capacity: u64,
     /// Elements that it may grow to.
     most: u64,
+    /// Whether it may hold something else than at first.
+    changed: bool,
 }
 
 impl TableData {
@@ -35,7 +37,7 @@ impl TableData {
         let bound = if ty.index64 { u64::MAX } else { u32::MAX.into() };
         let most = ty.maximum.unwrap_or(u64::MAX).min(bound).min(limit);
         let empty = abi::Table { base: ptr::null_mut(), len: 0 };
-        let mut table = TableData { abi: empty, ty: ty.clone(), capacity: 0, most };
+        let mut table = TableData { abi: empty, ty: ty.clone(), capacity: 0, most, changed: false };
         let refused = || Error::Limit(format!("a table of {} elements", ty.minimum));
         table.grow(ty.minimum, 0).ok_or_else(refused)?;
         Ok(table)
@@ -44,6 +46,24 @@ impl TableData {
     /// Its type, with the present size as the minimum.
     pub(crate) fn ty(&self) -> TableType {
         TableType { minimum: self.abi.len, ..self.ty.clone() }
+    }
+
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    pub(crate) fn set_unchanged(&mut self) {
+        self.changed = false;
+    }
+
+    /// Makes it what it was when it was made: nulls, and of its first size.
+    pub(crate) fn reset(&mut self) {
+        let used = self.abi.len as usize * self.entry_size();
+        if used > 0 {
+            // SAFETY: the entries in use; nulls are zeros.
+            unsafe { ptr::write_bytes(self.abi.base.cast::<u8>(), 0, used) };
+        }
+        self.abi.len = self.ty.minimum;
     }
 
     fn holds_functions(&self) -> bool {
@@ -67,6 +87,7 @@ impl TableData {
             self.reallocate(len.max(self.capacity.saturating_mul(2).min(self.most)))?;
         }
         self.abi.len = len;
+        self.changed = true;
         if value != 0 {
             (old..len).for_each(|index| self.put(index, value));
         }
@@ -104,6 +125,7 @@ impl TableData {
     }
 
     fn put(&mut self, index: u64, value: u64) {
+        self.changed = true;
         let place = self.place(index);
         // SAFETY: the place is of this kind; a function's pointer is valid (see the module's Safety section).
         unsafe {
@@ -144,6 +166,7 @@ impl TableData {
     fn copy_within(&mut self, target: u64, source: u64, len: u64) -> Access<()> {
         self.check(target, len)?;
         self.check(source, len)?;
+        self.changed = true;
         if len > 0 {
             // SAFETY: both ranges are inside; they may overlap.
             unsafe { ptr::copy(self.place(source), self.place(target), len as usize * self.entry_size()) };
@@ -155,6 +178,7 @@ impl TableData {
     fn copy_from(&mut self, source_table: &TableData, target: u64, source: u64, len: u64) -> Access<()> {
         self.check(target, len)?;
         source_table.check(source, len)?;
+        self.changed = true;
         if len > 0 {
             let bytes = len as usize * self.entry_size();
             // SAFETY: both ranges are inside, and of different allocations.
@@ -166,7 +190,21 @@ impl TableData {
     /// Writes one entry for each value.
     pub(crate) fn write(&mut self, start: u64, values: impl ExactSizeIterator<Item = u64>) -> Access<()> {
         self.check(start, values.len() as u64)?;
-        (start..).zip(values).for_each(|(index, value)| self.put(index, value));
+        if values.len() == 0 {
+            return Ok(());
+        }
+        self.changed = true;
+        let first = self.place(start);
+        // SAFETY: as many places as values are inside, and of this kind; functions' pointers are valid.
+        unsafe {
+            if self.holds_functions() {
+                let first = first.cast::<TableEntry>();
+                values.enumerate().for_each(|(at, value)| first.add(at).write(entry(value as *const FuncRef)));
+            } else {
+                let first = first.cast::<u64>();
+                values.enumerate().for_each(|(at, value)| first.add(at).write(value));
+            }
+        }
         Ok(())
     }
 }
@@ -185,6 +223,7 @@ pub(crate) fn check_range(start: u64, len: u64, end: u64) -> Access<()> {
 
 /// # Safety
 /// `func` is null or leads to a function.
+#[inline]
 unsafe fn entry(func: *const FuncRef) -> TableEntry {
     // SAFETY: the caller's promise.
     let Some(target) = (unsafe { func.as_ref() }) else {

@@ -97,6 +97,7 @@ unsafe fn failure(mut store: NonNull<StoreOpaque>, captured: Captured) -> Error 
         TrapCode::Host => store.pending.take(),
         code => Some(Pending::Trap(code)),
     };
+    store.torn |= !matches!(reason, Some(Pending::Error(_)));
     match reason {
         Some(Pending::Panic(panic)) => resume_unwind(panic),
         Some(Pending::Error(Error::Trap(trap))) => Error::Trap(trap.with_frames(captured.frames(store))),

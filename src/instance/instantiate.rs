@@ -14,26 +14,32 @@ use super::builtins::{init_memory, init_table};
 use super::record::Record;
 use super::{Extern, InstanceData};
 use crate::jit::abi::{self, FuncRef, TrapCode};
-use crate::module::{Item, Mode, Module};
+use crate::module::{Item, Mode, Module, Reference};
 use crate::owned::Owned;
 use crate::store::{GlobalData, StoreOpaque};
 use crate::{Engine, Error, ExternType, Func, Result, Trap};
 
 /// Imports by kind, as places in the store.
 #[derive(Default)]
-struct Imports {
+pub(super) struct Imports {
     functions: Vec<NonNull<FuncRef>>,
     tables: Vec<u32>,
     memories: Vec<u32>,
     globals: Vec<u32>,
 }
 
+impl Imports {
+    /// Of a module that imports nothing but these.
+    pub(super) fn functions(functions: Vec<NonNull<FuncRef>>) -> Imports {
+        Imports { functions, ..Imports::default() }
+    }
+}
+
 impl StoreOpaque {
     /// Makes an instance that has its imports, its memories and tables, and its globals' values; gives its place.
-    pub(super) fn allocate_instance(&mut self, module: &Module, imports: &[Extern]) -> Result<u32> {
+    pub(super) fn allocate_instance(&mut self, module: &Module, imports: Imports) -> Result<u32> {
         assert!(Engine::same(self.engine(), module.engine()), "a module was used with a store of another engine");
         self.check_count(self.instances.len() + 1, self.engine().config().max_instances, "instances")?;
-        let imports = self.match_imports(module, imports)?;
         let lens = (self.memories.len(), self.tables.len());
         let allocated = self.allocate_parts(module, imports);
         if allocated.is_err() {
@@ -43,7 +49,9 @@ impl StoreOpaque {
         allocated
     }
 
-    fn match_imports(&self, module: &Module, externs: &[Extern]) -> Result<Imports> {
+    /// # Errors
+    /// [`Link`](Error::Link), where there are more or fewer, or one is of another type.
+    pub(super) fn match_imports(&self, module: &Module, externs: &[Extern]) -> Result<Imports> {
         let wanted = &module.info().imports;
         if wanted.len() != externs.len() {
             return Err(Error::Link(format!("{} imports are needed, {} were given", wanted.len(), externs.len())));
@@ -114,6 +122,7 @@ impl StoreOpaque {
         self.instances.push(data);
         self.fill_record(index, &imports.functions);
         self.define_globals(index);
+        self.instances[index as usize].get().set_globals();
         Ok(index)
     }
 
@@ -157,25 +166,49 @@ impl StoreOpaque {
     fn define_globals(&mut self, index: u32) {
         let instance = self.instances[index as usize].get();
         let info = instance.module.info();
-        for (global, init) in (info.imported_globals as u32..).zip(&info.global_inits) {
-            let place = instance.global(global);
-            let value = abi::Global(instance.evaluate(init).to_le_bytes());
-            // SAFETY: a place of the record, which nothing else uses yet.
-            unsafe { place.write(value) };
-            self.globals.push(GlobalData { place, ty: info.globals[global as usize].clone() });
+        for (global, ty) in info.globals.iter().enumerate().skip(info.imported_globals) {
+            self.globals.push(GlobalData { place: instance.global(global as u32), ty: ty.clone() });
         }
     }
 
-    /// Fills tables and memories from the instance's segments; gives the start function.
-    pub(super) fn initialize_instance(&mut self, index: u32) -> Result<Option<Func>> {
+    /// Fills tables and memories from the instance's segments.
+    pub(super) fn initialize_instance(&mut self, index: u32) -> Result<()> {
         let instance = self.instances[index as usize].as_non_null();
         // SAFETY: owned by the store in an allocation of its own, which nothing borrows mutably.
         let instance = unsafe { instance.as_ref() };
-        let trap = |code: TrapCode| Error::Trap(Trap::new(code));
         self.initialize_tables(instance).map_err(trap)?;
-        self.initialize_memories(instance).map_err(trap)?;
-        let start = instance.module.info().start;
-        Ok(start.map(|start| Func::new_handle(self.id(), instance.func_ref(start))))
+        self.initialize_memories(instance)
+    }
+
+    /// The start function, if there is one.
+    pub(super) fn start_function(&self, index: u32) -> Option<Func> {
+        let instance = self.instances[index as usize].get();
+        let start = instance.module.info().start?;
+        Some(Func::new_handle(self.id(), instance.func_ref(start)))
+    }
+
+    /// Makes a store that holds an instance and nothing else (see [`StoreOpaque::rewind`]) what it was when the
+    /// instance was initialized and no code of it had run.
+    ///
+    /// # Errors
+    /// [`Limit`](Error::Limit), where the system refuses; then the store cannot be used any more.
+    pub(crate) fn reset_instance(&mut self) -> Result<()> {
+        for memory in &mut self.memories {
+            memory.get_mut().reset()?;
+        }
+        let instance = self.instances[0].as_non_null();
+        // SAFETY: owned by the store in an allocation of its own, which nothing borrows mutably.
+        let instance = unsafe { instance.as_ref() };
+        instance.set_globals();
+        instance.dropped_data.iter().for_each(|dropped| dropped.set(false));
+        if self.tables.iter().any(|table| table.get().is_changed()) {
+            self.tables.iter_mut().for_each(|table| table.get_mut().reset());
+            instance.dropped_elements.iter().for_each(|dropped| dropped.set(false));
+            self.initialize_tables(instance).map_err(trap)?;
+        } else {
+            instance.drop_elements();
+        }
+        self.initialize_memories(instance)
     }
 
     fn initialize_tables(&mut self, instance: &InstanceData) -> Result<(), TrapCode> {
@@ -192,22 +225,63 @@ impl StoreOpaque {
                 let target = instance.evaluate(offset) as u64;
                 init_table(self, instance, *table, number, (target, 0, segment.elements.len() as u64))?;
             }
-            let passive = matches!(segment.mode, Mode::Passive);
-            instance.dropped_elements[number].set(!passive);
+            instance.drop_element(number);
+        }
+        for &table in &instance.tables[info.imported_tables..] {
+            self.table_mut(table).set_unchanged();
         }
         Ok(())
     }
 
-    fn initialize_memories(&mut self, instance: &InstanceData) -> Result<(), TrapCode> {
-        for (segment, number) in instance.module.info().data.iter().zip(0..) {
+    fn initialize_memories(&mut self, instance: &InstanceData) -> Result<()> {
+        let (module, info) = (&instance.module, instance.module.info());
+        for (defined, &memory) in instance.memories[info.imported_memories..].iter().enumerate() {
+            if let Some(image) = module.image(defined) {
+                self.memories[memory as usize].get_mut().hold(image)?;
+            }
+        }
+        let has_image = |memory: u32| {
+            let defined = (memory as usize).checked_sub(info.imported_memories);
+            defined.is_some_and(|defined| module.image(defined).is_some())
+        };
+        for (segment, number) in info.data.iter().zip(0..) {
             if let Mode::Active(memory, offset) = &segment.mode {
-                let target = instance.evaluate(offset) as u64;
-                init_memory(self, instance, *memory, number, (target, 0, segment.bytes.len() as u64))?;
+                if !has_image(*memory) {
+                    let target = instance.evaluate(offset) as u64;
+                    let span = (target, 0, segment.bytes.len() as u64);
+                    init_memory(self, instance, *memory, number, span).map_err(trap)?;
+                }
                 instance.dropped_data[number].set(true);
             }
         }
         Ok(())
     }
+}
+
+impl InstanceData {
+    /// Gives the globals defined here their first values.
+    fn set_globals(&self) {
+        let info = self.module.info();
+        for (global, init) in (info.imported_globals as u32..).zip(&info.global_inits) {
+            let value = abi::Global(self.evaluate(init).to_le_bytes());
+            // SAFETY: a place of the record; no code of the store runs.
+            unsafe { self.global(global).write(value) };
+        }
+    }
+
+    /// Drops an element segment if it cannot be used by instructions.
+    fn drop_element(&self, number: usize) {
+        let passive = matches!(self.module.info().elements[number].mode, Mode::Passive);
+        self.dropped_elements[number].set(!passive);
+    }
+
+    fn drop_elements(&self) {
+        (0..self.dropped_elements.len()).for_each(|number| self.drop_element(number));
+    }
+}
+
+fn trap(code: TrapCode) -> Error {
+    Error::Trap(Trap::new(code))
 }
 
 /// # Safety
@@ -222,12 +296,13 @@ unsafe fn fill<T>(instance: &InstanceData, offset: u32, values: impl Iterator<It
 /// # Safety
 /// Nothing else uses the record.
 unsafe fn fill_func_refs(instance: &InstanceData) {
-    let (module, info) = (&instance.module, instance.module.info());
-    for (function, place) in (0..).zip(&info.escaping).filter_map(|(function, place)| Some((function, (*place)?))) {
-        let (code, entry) = module.addresses(function);
-        let signature = module.signatures()[info.functions[function as usize] as usize];
-        let func_ref = FuncRef { entry, code, context: instance.context().cast(), signature };
-        // SAFETY: the record has a place for each function that can be referred to.
-        unsafe { instance.record.place::<FuncRef>(module.layout().func_refs, place).write(func_ref) };
-    }
+    let (module, code) = (&instance.module, instance.module.code_memory());
+    let func_ref = |reference: &Reference| FuncRef {
+        entry: code.at(reference.entry),
+        code: code.at(reference.code),
+        context: instance.context().cast(),
+        signature: reference.signature,
+    };
+    // SAFETY: the record has a place for each function that can be referred to; the caller's promise.
+    unsafe { fill(instance, module.layout().func_refs, module.references().iter().map(func_ref)) };
 }

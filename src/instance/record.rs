@@ -41,6 +41,7 @@ impl Record {
     ///
     /// # Panics
     /// If it is outside.
+    #[inline]
     pub(super) fn place<T>(&self, offset: u32, index: u32) -> *mut T {
         let start = offset as usize + index as usize * size_of::<T>();
         assert!(start + size_of::<T>() <= self.layout.size(), "a place outside of the record");

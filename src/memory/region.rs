@@ -8,7 +8,9 @@
 use std::io;
 use std::ptr::{self, NonNull};
 
-use rustix::mm::{self, MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{self, Advice, MapFlags, MprotectFlags, ProtFlags};
+
+use super::image::Image;
 
 /// Reserved address space.
 #[derive(Debug)]
@@ -67,6 +69,42 @@ impl Region {
         Ok(())
     }
 
+    /// Lets an image be what can be accessed where it belongs, until the region is dropped.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub(crate) fn map(&mut self, image: &Image) -> io::Result<()> {
+        assert!(image.start() + image.len() <= self.accessible, "an image of what cannot be accessed");
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
+        // SAFETY: in place of what can be accessed in our reservation.
+        unsafe {
+            let place = self.base.as_ptr().add(image.start()).cast();
+            mm::mmap(place, image.len(), access, flags, image.file(), 0)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the first `bytes` accessible and no more, and everything what it was at first: zero, or its image's.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    pub(crate) fn reset(&mut self, bytes: usize) -> io::Result<()> {
+        let end = bytes.next_multiple_of(page_size()).min(self.accessible);
+        if self.accessible > 0 {
+            // SAFETY: ours, and nothing refers to what it holds.
+            unsafe { mm::madvise(self.base.as_ptr().cast(), self.accessible, Advice::LinuxDontNeed)? };
+        }
+        if end < self.accessible {
+            // SAFETY: inside our reservation.
+            unsafe {
+                let start = self.base.as_ptr().add(end);
+                mm::mprotect(start.cast(), self.accessible - end, MprotectFlags::empty())?;
+            }
+            self.accessible = end;
+        }
+        Ok(())
+    }
+
     /// Makes what can be accessed begin a page later, as a guard below a stack.
     ///
     /// # Errors
@@ -113,5 +151,24 @@ mod tests {
         assert!(bytes[0] == 7 && bytes[1..].iter().all(|&byte| byte == 0));
         assert!(region.extend((1 << 20) + 1).is_err());
         assert!(region.extend(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn what_is_reset_is_as_it_was_at_first() {
+        let page = page_size();
+        let image = Image::new(&[(page + 1, b"one"), (2 * page, b"two")]).unwrap();
+        let mut region = Region::reserve(1 << 20).unwrap();
+        region.extend(4 * page).unwrap();
+        region.map(&image).unwrap();
+        for _ in 0..2 {
+            region.extend(8 * page).unwrap();
+            // SAFETY: so many bytes can be accessed, and nothing else borrows them.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(region.base(), 8 * page) };
+            assert_eq!((&bytes[page..page + 4], &bytes[2 * page..2 * page + 4]), (&b"\0one"[..], &b"two\0"[..]));
+            assert!(bytes[..page].iter().chain(&bytes[3 * page..]).all(|&byte| byte == 0));
+            bytes.fill(7);
+            region.reset(4 * page).unwrap();
+        }
+        assert_eq!(region.accessible, 4 * page);
     }
 }

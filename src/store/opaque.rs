@@ -8,12 +8,11 @@
 #![allow(unsafe_code, reason = "owns what compiled code points to; see the module's Safety section")]
 
 use std::any::Any;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StoreId;
-use crate::func::HostFunc;
 use crate::instance::{BUILTINS, InstanceData};
 use crate::interrupt::Interrupt;
 use crate::jit::abi::{self, Context, RESULTS_MAX, Returned, TrapCode};
@@ -49,11 +48,25 @@ pub(crate) struct StoreOpaque {
     pub(crate) tables: Vec<Owned<TableData>>,
     pub(crate) globals: Vec<GlobalData>,
     pub(crate) host_globals: Vec<Owned<abi::Global>>,
-    pub(crate) host_funcs: Vec<Arc<HostFunc>>,
+    /// Host functions, and what holds them.
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
     pub(crate) pending: Option<Pending>,
     pub(crate) interrupt: Arc<Interrupt>,
+    /// Whether a guest was left between any two of its instructions, or a host function panicked.
+    pub(crate) torn: bool,
     stack_limit: u64,
+}
+
+/// How much a store holds, to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    instances: usize,
+    memories: usize,
+    tables: usize,
+    globals: usize,
+    host_globals: usize,
+    kept: usize,
 }
 
 // SAFETY: all pointers are to what the store owns; what it owns is Send and Sync (host functions and
@@ -62,20 +75,18 @@ unsafe impl Send for StoreOpaque {}
 // SAFETY: as above; shared access does not reach `pending`.
 unsafe impl Sync for StoreOpaque {}
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
 impl StoreOpaque {
     pub(super) fn new(engine: &Engine) -> StoreOpaque {
-        let results: Box<[abi::Global]> = vec![abi::Global([0; 16]); RESULTS_MAX].into();
-        let results = NonNull::from(Box::leak(results)).cast::<abi::Global>();
+        // Read only where a call wrote.
+        let results = NonNull::from(Box::leak(Box::<[abi::Global]>::new_uninit_slice(RESULTS_MAX))).cast();
         StoreOpaque {
-            id: StoreId(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
+            id: StoreId::next(),
             engine: engine.clone(),
             root: Owned::new(Context {
                 memory_base: ptr::null_mut(),
                 stack_limit: u64::MAX,
                 builtins: &raw const BUILTINS,
-                results: results.as_ptr(),
+                results: results.cast::<abi::Global>().as_ptr(),
                 store: ptr::null_mut(),
                 instance: ptr::null_mut(),
             }),
@@ -85,10 +96,11 @@ impl StoreOpaque {
             tables: Vec::new(),
             globals: Vec::new(),
             host_globals: Vec::new(),
-            host_funcs: Vec::new(),
+            kept: Vec::new(),
             externs: Vec::new(),
             pending: None,
             interrupt: Arc::default(),
+            torn: false,
             stack_limit: u64::MAX,
         }
     }
@@ -158,10 +170,36 @@ impl StoreOpaque {
         unsafe { self.global(index).place.write(value) };
     }
 
-    /// Keeps a host function alive as long as the store.
-    pub(crate) fn keep(&mut self, func: &Arc<HostFunc>) -> NonNull<abi::FuncRef> {
-        self.host_funcs.push(Arc::clone(func));
-        func.func_ref()
+    /// Keeps host functions alive as long as the store.
+    pub(crate) fn keep(&mut self, functions: Arc<impl Any + Send + Sync>) {
+        self.kept.push(functions);
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            instances: self.instances.len(),
+            memories: self.memories.len(),
+            tables: self.tables.len(),
+            globals: self.globals.len(),
+            host_globals: self.host_globals.len(),
+            kept: self.kept.len(),
+        }
+    }
+
+    /// Drops what was made since the mark, and becomes another store: handles of this one are its no more. What was there
+    /// at the mark must hold nothing of what came after, or be [reset](StoreOpaque::reset_instance) next.
+    pub(crate) fn rewind(&mut self, mark: &Mark) {
+        self.id = StoreId::next();
+        // A handle of before must not stop whoever comes next.
+        self.interrupt = Arc::default();
+        self.pending = None;
+        self.externs.clear();
+        self.instances.truncate(mark.instances);
+        self.memories.truncate(mark.memories);
+        self.tables.truncate(mark.tables);
+        self.globals.truncate(mark.globals);
+        self.host_globals.truncate(mark.host_globals);
+        self.kept.truncate(mark.kept);
     }
 
     /// The address of memory 0 in every instance that has this one there, after it moved.
@@ -174,7 +212,8 @@ impl StoreOpaque {
 
 impl Drop for StoreOpaque {
     fn drop(&mut self) {
-        let results = ptr::slice_from_raw_parts_mut(self.results.as_ptr(), RESULTS_MAX);
+        let results =
+            ptr::slice_from_raw_parts_mut(self.results.as_ptr().cast::<MaybeUninit<abi::Global>>(), RESULTS_MAX);
         // SAFETY: from a box in `new`, of this length; no code that could use it runs any more.
         drop(unsafe { Box::from_raw(results) });
     }

@@ -6,6 +6,7 @@ mod interrupts;
 mod limits;
 mod linking;
 mod native;
+mod pool;
 mod traps;
 mod vectors;
 
