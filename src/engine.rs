@@ -105,6 +105,14 @@ impl Engine {
         u64::from(self.0.guarded)
     }
 
+    /// Everything beside a module that decides which native code it becomes.
+    pub(crate) fn code_key(&self) -> Vec<u8> {
+        let (target, features) = (self.target(), self.config().features.bits());
+        let numbers = [target.features(), self.code_settings(), features];
+        [env!("KITBAG_BUILD").as_bytes(), target.name().as_bytes(), numbers.map(u64::to_le_bytes).as_flattened()]
+            .concat()
+    }
+
     /// How accesses to memories of type `ty` are kept inside: one answer for the engine's life, since
     /// modules are compiled for it and share memories.
     pub(crate) fn memory_style(&self, ty: &MemoryType) -> MemoryStyle {

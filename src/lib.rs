@@ -28,6 +28,7 @@
 
 #[cfg(feature = "bundle")]
 pub mod bundle;
+pub mod cache;
 mod code;
 mod config;
 #[cfg(feature = "disassemble")]

@@ -1,5 +1,6 @@
 //! The embedding API, as its users meet it.
 
+mod cache;
 mod calls;
 mod host;
 mod interrupts;
