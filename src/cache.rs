@@ -228,6 +228,44 @@ impl Cache {
     }
 }
 
+/// The module of these bytes: from the default cache, or else from `compile`, and kept there then. `note` is told what
+/// happened, and why the cache was not used where it was not.
+///
+/// # Errors
+/// Those of `compile`: whatever the cache fails in, there is a module without it.
+pub fn module(
+    engine: &Engine,
+    bytes: &[u8],
+    compile: impl FnOnce() -> Result<Module, Error>,
+    mut note: impl FnMut(&str),
+) -> Result<Module, Error> {
+    if bytes.len() < WORTH {
+        return compile();
+    }
+    let cache = match Cache::open_default() {
+        Ok(cache) => cache,
+        Err(error) => {
+            note(&format!("no cache: {error}"));
+            return compile();
+        }
+    };
+    let id = ModuleId::of(bytes);
+    match cache.load(engine, &id) {
+        Ok(Some(module)) => {
+            note("its native code was in the cache");
+            return Ok(module);
+        }
+        Ok(None) => {}
+        Err(error) => note(&format!("the cache's entry is not used: {error}")),
+    }
+    let module = compile()?;
+    match cache.store(&module, &id) {
+        Ok(()) => note("its native code is in the cache now"),
+        Err(error) => note(&format!("its native code is not in the cache: {error}")),
+    }
+    Ok(module)
+}
+
 fn is_ours(file: &Entry) -> bool {
     let name = file.name.as_encoded_bytes();
     name.ends_with(ENTRY.as_bytes()) || name.starts_with(UNFINISHED.as_bytes())

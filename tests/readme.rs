@@ -51,8 +51,14 @@ fn run(steps: &[Step], folder: &Path) -> Vec<Vec<String>> {
     let bin = Path::new(env!("CARGO_BIN_EXE_kitbag")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
-    let output =
-        shell.arg("-c").arg(format!("exec 2>&1\n{script}")).env("PATH", path).current_dir(folder).output().unwrap();
+    let output = shell
+        .arg("-c")
+        .arg(format!("exec 2>&1\n{script}"))
+        .env("PATH", path)
+        .env("XDG_CACHE_HOME", folder.join(".cache"))
+        .current_dir(folder)
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.split(MARK).skip(1).map(|part| part.lines().map(str::to_owned).collect()).collect()
 }

@@ -45,6 +45,12 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Show or clear the cache of native code.
+    Cache {
+        /// What to do (show if left out).
+        #[arg(value_enum, value_name = "WHAT", default_value_t, hide_default_value = true)]
+        what: CacheCommand,
+    },
     /// Print the completions of a shell, as in `kitbag completions bash > ~/.local/share/bash-completion/completions/kitbag`.
     Completions {
         /// The shell.
@@ -58,9 +64,19 @@ pub(crate) enum Command {
     },
 }
 
+/// `kitbag cache`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheCommand {
+    /// Say where it is and what is in it.
+    #[default]
+    Show,
+    /// Remove everything from it.
+    Clear,
+}
+
 /// First words that do not begin `run`'s: the names of [`Command`]'s variants and what clap adds to them.
-const FIRST_WORDS: [&str; 11] =
-    ["run", "demo", "compile", "wast", "completions", "man", "help", "-h", "--help", "-V", "--version"];
+const FIRST_WORDS: &[&str] =
+    &["run", "demo", "compile", "cache", "wast", "completions", "man", "help", "-h", "--help", "-V", "--version"];
 
 const AFTER: &str = "\
 Examples:
@@ -162,7 +178,7 @@ pub(crate) struct Run {
     #[arg(long, value_enum, value_name = "WHAT", default_value_t, hide_default_value = true, help_heading = INSIGHT)]
     pub(crate) unknown_imports: UnknownImports,
 
-    /// Compile anew (there is no cache of compiled code yet, so this changes nothing).
+    /// Compile anew, and neither look into the cache of native code nor write to it.
     #[arg(long, help_heading = INSIGHT)]
     pub(crate) no_cache: bool,
 

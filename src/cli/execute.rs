@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
+use kitbag::cache;
 use kitbag::wasi::{self, Tracer, WasiCtx};
 use kitbag::{Engine, Error, ExternType, Func, Instance, Linker, Module, Store, Trap, TrapCode, Val};
 
@@ -72,7 +73,7 @@ impl Ready {
     pub(super) fn new(program: Program, mut settings: Settings) -> Result<Ready, Failure> {
         let place = program.place.clone();
         let engine = Engine::new(&settings.config()).map_err(|error| failure(error, "cannot start", &place))?;
-        let module = compile(&engine, &program, settings.verbose)?;
+        let module = compile(&engine, &program, &settings)?;
         let mut store = Store::new(&engine, context(program, &mut settings)?);
         let linker = link(&mut store, &module, &settings).map_err(|error| failure(error, "cannot link", &place))?;
         Ok(Ready {
@@ -153,15 +154,26 @@ impl Ready {
     }
 }
 
-fn compile(engine: &Engine, program: &Program, verbose: bool) -> Result<Module, Failure> {
+/// The program as native code: out of the cache, or compiled.
+fn compile(engine: &Engine, program: &Program, settings: &Settings) -> Result<Module, Failure> {
     let Program { place, module: bytes, .. } = program;
     let begun = Instant::now();
-    let progress = Progress::of(format!("compiling {}", report::one_line(place)));
-    let module = Module::new(engine, bytes);
-    drop(progress);
+    let compile = || {
+        let _progress = Progress::of(format!("compiling {}", report::one_line(place)));
+        Module::new(engine, bytes)
+    };
+    let said = |words: &str| {
+        if settings.verbose {
+            note(format_args!("{place}: {words}"));
+        }
+    };
+    let module = match settings.no_cache {
+        true => compile(),
+        false => cache::module(engine, bytes, compile, said),
+    };
     let module = module.map_err(|error| failure(error, "cannot load", place))?;
-    if verbose {
-        note(format_args!("{place}: {} bytes, compiled in {} ms", bytes.len(), begun.elapsed().as_millis()));
+    if settings.verbose {
+        note(format_args!("{place}: {} bytes, ready in {} ms", bytes.len(), begun.elapsed().as_millis()));
     }
     Ok(module)
 }

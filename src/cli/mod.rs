@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`args`] | the grammar of the command line |
-//! | [`run`], [`demo`], [`compile`], [`script`], [`manual`] | the subcommands |
+//! | [`run`], [`demo`], [`compile`], [`cache`], [`script`], [`manual`] | the subcommands |
 //! | [`mounts`] | options as file systems |
 //! | [`settings`] | options as streams, sockets and limits |
 //! | [`program`] | FILE: module, text or bundle |
@@ -14,6 +14,7 @@
 //! | [`pipe`] | what a closed standard output means |
 
 mod args;
+mod cache;
 mod compile;
 mod demo;
 mod execute;
@@ -46,6 +47,7 @@ fn done(words: impl IntoIterator<Item = OsString>) -> Result<i32, Failure> {
             Command::Run(options) => run::run(&options),
             Command::Demo => demo::run(),
             Command::Compile(options) => compile::run(&options),
+            Command::Cache { what } => cache::run(what),
             Command::Wast { files } => script::run(&files),
             Command::Completions { shell } => manual::completions(shell),
             Command::Man { command } => manual::page(command.as_deref()),

@@ -25,6 +25,7 @@ pub(super) struct Settings {
     pub(super) unknown_imports: UnknownImports,
     pub(super) trace: bool,
     pub(super) verbose: bool,
+    pub(super) no_cache: bool,
 }
 
 impl Settings {
@@ -46,6 +47,7 @@ impl Settings {
             unknown_imports: options.unknown_imports,
             trace: options.trace,
             verbose: options.verbose,
+            no_cache: options.no_cache,
         })
     }
 

@@ -30,6 +30,7 @@ macro_rules! kitbag {
 impl Kitbag {
     pub(crate) fn new(words: Vec<OsString>) -> Kitbag {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kitbag"));
+        command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/caches"));
         command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Kitbag { command, stdin: Vec::new() }
     }

@@ -4,6 +4,7 @@
 mod harness;
 
 mod bundles;
+mod cache;
 mod commands;
 mod environment;
 mod errors;

@@ -158,7 +158,7 @@ fn a_word_about_everything() {
     assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(0), "hello, world\n"));
     let lines: Vec<_> = outcome.stderr.lines().collect();
     assert!(lines.iter().all(|line| line.starts_with("kitbag: ")), "{lines:?}");
-    for (line, words) in lines.iter().zip(["compiled in", "descriptor 3 is the folder /a", "ended with status 0"]) {
+    for (line, words) in lines.iter().zip(["ready in", "descriptor 3 is the folder /a", "ended with status 0"]) {
         assert!(line.contains(words), "{lines:?}");
     }
     assert_eq!(lines.len(), 3, "{lines:?}");
