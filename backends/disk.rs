@@ -40,12 +40,8 @@
 //!
 //! # Shared bytes
 //!
-//! [`File::read_all`](crate::File::read_all) copies (up to [`READ_ALL_MAX`]), since a mapping of a file that another process shortens would raise
-//! `SIGBUS`. [`Disk::read_only_mapped`] is for those who know that nobody does.
-//!
-//! # Safety
-//!
-//! The one use of `unsafe` here is making a [`Disk`] that maps files, whose caller vouches for them.
+//! [`File::read_all`](crate::File::read_all) copies (up to [`READ_ALL_MAX`]), unless the process lets files be [mapped](crate::mapped): then small ones
+//! are read and large ones mapped, and whoever holds the bytes asks [`mapped::check`](crate::mapped::check) when done with them.
 
 mod convert;
 #[cfg(all(test, feature = "memory", feature = "conformance"))]
@@ -73,8 +69,6 @@ struct Manner {
     write: bool,
     /// The kernel resolves paths; otherwise we do, step by step.
     openat2: bool,
-    /// Large files are mapped by `read_all`.
-    map: bool,
 }
 
 /// A directory of the host as a file system.
@@ -99,23 +93,10 @@ impl Disk {
         Disk::new(path.as_ref(), |manner| Manner { write: true, ..manner })
     }
 
-    /// As [`Disk::read_only`], but `read_all` maps large files instead of copying them.
-    ///
-    /// # Safety
-    /// As long as the bytes that `read_all` returned live, no file behind them may be shortened (the process would
-    /// get `SIGBUS`) or changed (what is read through a shared slice must stay as it is), by this process or another.
-    ///
-    /// # Errors
-    /// As [`Disk::read_only`].
-    #[allow(unsafe_code, reason = "the promise that makes mapping sound is the caller's")]
-    pub unsafe fn read_only_mapped(path: impl AsRef<std::path::Path>) -> Result<Disk> {
-        Disk::new(path.as_ref(), |manner| Manner { map: true, ..manner })
-    }
-
     fn new(path: &std::path::Path, choose: impl FnOnce(Manner) -> Manner) -> Result<Disk> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
-        let manner = choose(Manner { write: false, openat2: open::has_openat2(&root), map: false });
+        let manner = choose(Manner { write: false, openat2: open::has_openat2(&root) });
         Ok(Disk { root: Arc::new(DiskDir::new(root, manner)) })
     }
 }

@@ -50,6 +50,8 @@
 //! # Ok::<(), kitbag_fs::Error>(())
 //! ```
 //!
+//! [`mapped`] lets files of the disk be mapped instead of copied.
+//!
 //! Without features the package holds the traits and the combinators and depends on `bytes` alone.
 
 #[cfg(feature = "conformance")]
@@ -58,6 +60,8 @@ pub mod conformance;
 pub mod disk;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(any(feature = "disk", feature = "zip"))]
+pub mod mapped;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod mounts;

@@ -38,21 +38,23 @@
 //!
 //! # Mapped archives
 //!
-//! [`Zip::open`] maps the file. Whoever shortens the file while it is mapped makes reads of the lost pages fault, which
-//! kills the process; give [`Zip::from_bytes`] a copy where the file may not be left alone.
+//! [`Zip::open`] and [`Zip::from_file`] map the file if the process lets files be [mapped](crate::mapped), and read it into memory if
+//! not. When another process shortens a mapped archive, what was lost is [`Error::Io`](crate::Error::Io) from then on: every read
+//! from the archive's pages, inflating and verifying among them, asks for the mark when it is done; entries that were inflated
+//! before stay readable. Nothing else relies on the pages staying what they were: the central directory is parsed once into memory
+//! of its own, and every access after that is checked against ranges that were checked when it was opened.
 
 use std::path::Path as HostPath;
 use std::sync::Arc;
 
 use crate::index::{Attributes, Builder, Index, IndexDir, ROOT};
-use crate::{Bytes, Dir, Error, FileSystem, Metadata, Path, Result};
+use crate::{Bytes, Dir, Error, FileSystem, Metadata, Path, Result, mapped};
 
 mod cache;
 mod central;
 mod error;
 mod file;
 mod local;
-mod mapping;
 mod pieces;
 #[cfg(test)]
 mod tests;
@@ -120,7 +122,7 @@ pub struct Zip {
 }
 
 impl Zip {
-    /// Opens the archive in the file at `path`, which is mapped (see the [module](self)).
+    /// Opens the archive in the file at `path`, which is mapped or read (see the [module](self)).
     ///
     /// # Errors
     /// [`ZipError`].
@@ -128,12 +130,12 @@ impl Zip {
         Zip::from_file(&std::fs::File::open(path)?, options)
     }
 
-    /// Opens the archive at the end of `file`, which is mapped (see the [module](self)).
+    /// Opens the archive at the end of `file`, which is mapped or read (see the [module](self)).
     ///
     /// # Errors
     /// [`ZipError`].
     pub fn from_file(file: &std::fs::File, options: &Options) -> Result<Zip, ZipError> {
-        Zip::from_bytes(mapping::map(file)?, options)
+        Zip::from_bytes(mapped::contents(file)?, options)
     }
 
     /// Opens the archive at the end of `bytes`.
@@ -147,6 +149,7 @@ impl Zip {
         for found in members {
             archive.take_in(&mut builder, found)?;
         }
+        mapped::check(archive.bytes()).map_err(|_| ZipError::Io(std::io::ErrorKind::UnexpectedEof.into()))?;
         Ok(Zip { index: Arc::new(builder.build(archive)) })
     }
 
@@ -194,7 +197,7 @@ pub struct RawEntry {
     /// How [`data`](RawEntry::data) is packed.
     pub method: Method,
     /// The packed bytes: the archive's own pages. That they unpack to what size and checksum say has *not* been verified;
-    /// reading the file, or [`Zip::verify`], does that.
+    /// reading the file, or [`Zip::verify`], does that. After using them, ask [`mapped::check`].
     pub data: Bytes,
     /// CRC-32 of the contents (not of `data`), as the central directory has it and gzip's trailer wants it.
     pub crc: u32,

@@ -199,7 +199,7 @@ proptest! {
     #[test]
     fn steps_answer_as_the_kernel(ops in prop::collection::vec(op(), 1..100)) {
         let folder = folder();
-        let stepwise = Disk::new(folder.path(), |manner| Manner { write: true, openat2: false, ..manner });
+        let stepwise = Disk::new(folder.path(), |_| Manner { write: true, openat2: false });
         compare_with_folder(&stepwise.unwrap(), &ops)?;
     }
 

@@ -1,10 +1,4 @@
 //! Handles on files.
-//!
-//! # Safety
-//!
-//! A mapping is made only for a [`Disk`](super::Disk) whose maker promised, by the contract of
-//! [`Disk::read_only_mapped`](super::Disk::read_only_mapped), that mapped files neither shrink nor change.
-#![allow(unsafe_code, reason = "a mapping of a file is sound only by a promise")]
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
@@ -16,7 +10,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Manner;
 use super::convert::{failed, metadata, timestamps};
-use crate::{Access, Bytes, Error, File, FileType, Metadata, Result, SetTimes};
+use crate::{Access, Bytes, Error, File, FileType, Metadata, Result, SetTimes, mapped};
 
 /// The largest file that [`File::read_all`] copies; a larger one is [`Error::TooLarge`] unless it is mapped.
 pub const READ_ALL_MAX: u64 = 1 << 30;
@@ -94,13 +88,6 @@ impl DiskFile {
             room = bytes.len().max(4096);
         }
     }
-
-    fn map(&self) -> Result<Bytes> {
-        // SAFETY: `manner.map` was set by `read_only_mapped`, whose caller promised that no file it maps
-        // is shortened or changed while the bytes live.
-        let map = unsafe { memmap2::Mmap::map(&self.fd) };
-        map.map(Bytes::from_owner).map_err(Error::from)
-    }
 }
 
 /// The bytes of all buffers.
@@ -164,12 +151,13 @@ impl File for DiskFile {
 
     fn read_all(&self) -> Result<Bytes> {
         self.readable()?;
-        if let Some(size) = self.opened_size.filter(|&size| !self.manner.map && size <= READ_ALL_MAX) {
+        let map = mapped::enabled();
+        if let Some(size) = self.opened_size.filter(|&size| size < MAP_MIN || !map && size <= READ_ALL_MAX) {
             return self.copy(size);
         }
         let Metadata { kind, size, .. } = self.metadata()?;
         match kind {
-            FileType::File if self.manner.map && size >= MAP_MIN => self.map(),
+            FileType::File if map && size >= MAP_MIN => mapped::map(&self.fd).map_err(Error::from),
             FileType::File if size > READ_ALL_MAX => Err(Error::TooLarge),
             FileType::File => self.copy(size),
             _ => Err(Error::IllegalSeek),

@@ -11,7 +11,7 @@ fn path(text: &str) -> &Path {
 
 /// Resolves paths as on a kernel without `openat2`.
 fn stepwise(path: &std::path::Path, write: bool) -> Disk {
-    Disk::new(path, |manner| Manner { write, openat2: false, ..manner }).unwrap()
+    Disk::new(path, |_| Manner { write, openat2: false }).unwrap()
 }
 
 fn standard_tree() -> tempfile::TempDir {
@@ -37,15 +37,6 @@ fn reading_conforms() {
     let folder = standard_tree();
     assert_eq!(check(&Disk::read_only(folder.path()).unwrap(), Capabilities::READ_ONLY), []);
     assert_eq!(check(&stepwise(folder.path(), false), Capabilities::READ_ONLY), []);
-}
-
-#[test]
-#[allow(unsafe_code, reason = "nobody else changes the folder of the test")]
-fn mapping_conforms() {
-    let folder = standard_tree();
-    // SAFETY: the files are the test's own, and it does not change them.
-    let disk = unsafe { Disk::read_only_mapped(folder.path()) }.unwrap();
-    assert_eq!(check(&disk, Capabilities::READ_ONLY), []);
 }
 
 /// Both ways of resolving.

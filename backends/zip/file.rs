@@ -8,7 +8,7 @@ use super::cache::{Cache, Contents, Packed, Whole};
 use super::central::{Found, Kind};
 use super::{Method, Problem, RawEntry, ZipError};
 use crate::index::{Builder, Source, copy_at, copy_vectored_at};
-use crate::{Bytes, Error, File, Metadata, Result};
+use crate::{Bytes, Error, File, Metadata, Result, mapped};
 
 /// The archive as its files see it.
 pub(super) struct Archive {
@@ -33,6 +33,11 @@ enum Shared {
 impl Archive {
     pub(super) fn new(bytes: Bytes, cache: Arc<Cache>, trusted: bool) -> Archive {
         Archive { bytes, cache, trusted }
+    }
+
+    /// The whole archive.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
     }
 
     pub(super) fn cached(&self) -> u64 {
@@ -126,11 +131,13 @@ impl File for StoredFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        Ok(copy_at(self.contents()?, buffer, offset))
+        let count = copy_at(self.contents()?, buffer, offset);
+        mapped::check(&self.bytes).map(|()| count)
     }
 
     fn read_vectored_at(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> Result<usize> {
-        Ok(copy_vectored_at(self.contents()?, buffers, offset))
+        let count = copy_vectored_at(self.contents()?, buffers, offset);
+        mapped::check(&self.bytes).map(|()| count)
     }
 
     fn read_all(&self) -> Result<Bytes> {

@@ -9,7 +9,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::cache::Room;
-use crate::{Bytes, Error, Result};
+use crate::{Bytes, Error, Result, mapped};
 
 /// How far back deflate can refer.
 const WINDOW: usize = 32 << 10;
@@ -92,6 +92,7 @@ impl Pieces {
             }
             inflater.step(&self.data)?;
         }
+        mapped::check(&self.data)?;
         self.keep(inflater);
         Ok(count)
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::central::Method;
-use crate::{Error, Result};
+use crate::{Error, Result, mapped};
 
 /// Decoders that wait for their next entry: making one costs as much as inflating a small file.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Decoders {
             #[cfg(feature = "zip-zstd")]
             Method::Zstd => ruzstd::decoding::FrameDecoder::new().decode_all_to_vec(data, &mut bytes).is_ok(),
         };
-        let sound = whole && bytes.len() == size && crc32fast::hash(&bytes) == crc;
+        let sound = whole && bytes.len() == size && crc32fast::hash(&bytes) == crc && mapped::check(data).is_ok();
         sound.then_some(bytes).ok_or(Error::Io)
     }
 

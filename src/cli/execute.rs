@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kitbag::cache;
 use kitbag::wasi::{self, Tracer, WasiCtx};
 use kitbag::{Engine, Error, ExternType, Func, Instance, Linker, Module, Store, Trap, TrapCode, Val};
+use kitbag_fs::mapped;
 
 use super::args::UnknownImports;
 use super::program::Program;
@@ -158,9 +159,11 @@ impl Ready {
 fn compile(engine: &Engine, program: &Program, settings: &Settings) -> Result<Module, Failure> {
     let Program { place, module: bytes, .. } = program;
     let begun = Instant::now();
+    // What is compiled of bytes that were lost on the way must not get into the cache.
+    let whole = || mapped::check(bytes);
     let compile = || {
         let _progress = Progress::of(format!("compiling {}", report::one_line(place)));
-        Module::new(engine, bytes)
+        Module::new(engine, bytes).and_then(|module| whole().map(|()| module).map_err(Error::host))
     };
     let said = |words: &str| {
         if settings.verbose {
@@ -171,6 +174,7 @@ fn compile(engine: &Engine, program: &Program, settings: &Settings) -> Result<Mo
         true => compile(),
         false => cache::module(engine, bytes, compile, said),
     };
+    whole().map_err(|error| Failure::new("cannot read", place, error))?;
     let module = module.map_err(|error| failure(error, "cannot load", place))?;
     if settings.verbose {
         note(format_args!("{place}: {} bytes, ready in {} ms", bytes.len(), begun.elapsed().as_millis()));

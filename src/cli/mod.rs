@@ -12,6 +12,7 @@
 //! | [`progress`] | a sign that long work goes on |
 //! | [`report`] | errors in one line, exit statuses |
 //! | [`pipe`] | what a closed standard output means |
+//! | [`mapping`] | archives and modules as memory |
 
 mod args;
 mod cache;
@@ -19,6 +20,7 @@ mod compile;
 mod demo;
 mod execute;
 mod manual;
+mod mapping;
 mod mounts;
 mod pipe;
 mod program;
@@ -38,6 +40,7 @@ use report::Failure;
 /// Does what the words ask for and gives the status to exit with.
 pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
     pipe::end_with_reader();
+    mapping::enable();
     done(words).unwrap_or_else(|failure| failure.print())
 }
 
