@@ -4,7 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::quota::Charge;
+#[cfg(any(feature = "disk", feature = "zip"))]
+use crate::mapped::check;
 use crate::{Bytes, Error, Result};
+
+/// Where nothing is mapped, nothing that is shared can be lost.
+#[cfg(not(any(feature = "disk", feature = "zip")))]
+fn check(_: &[u8]) -> Result<()> {
+    Ok(())
+}
 
 const CHUNK: usize = 64 << 10;
 
@@ -113,20 +121,23 @@ impl Content {
         Ok(())
     }
 
-    pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> usize {
+    pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let left = self.size.saturating_sub(offset);
         let length = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let buffer = &mut buffer[..length];
         match &self.body {
             _ if length == 0 => {}
-            Body::Joined(bytes) => buffer.copy_from_slice(&bytes[offset as usize..][..length]),
+            Body::Joined(bytes) => {
+                buffer.copy_from_slice(&bytes[offset as usize..][..length]);
+                check(bytes)?;
+            }
             Body::Chunks(chunks) => {
                 for piece in pieces(offset, length) {
                     read_piece(chunks.get(piece.chunk), piece.within, &mut buffer[piece.buffer]);
                 }
             }
         }
-        length
+        Ok(length)
     }
 
     /// Writes as much as the quota and the largest size allow; nothing at all is an error.
@@ -177,6 +188,7 @@ impl Content {
                 reserve(chunk, part.len())?;
                 chunk.extend_from_slice(part);
             }
+            check(bytes)?;
             self.body = Body::Chunks(chunks);
         }
         Ok(())
@@ -204,7 +216,7 @@ impl Content {
             return Err(Error::NoMemory);
         }
         all.resize(size, 0);
-        self.read(&mut all, 0);
+        self.read(&mut all, 0)?;
         let bytes = Bytes::from(all);
         self.replace(bytes.clone())?;
         Ok(bytes)

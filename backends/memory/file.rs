@@ -92,7 +92,7 @@ impl File for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        Ok(self.readable()?.read().read(buffer, offset))
+        self.readable()?.read().read(buffer, offset)
     }
 
     fn read_all(&self) -> Result<Bytes> {

@@ -91,6 +91,25 @@ fn bytes_of_a_file() {
     });
 }
 
+/// Memory that was given a file of the disk.
+#[test]
+fn bytes_that_memory_holds() {
+    passes("bytes_that_memory_holds", || {
+        enable();
+        let (folder, all) = (tempfile::tempdir().unwrap(), contents());
+        let path = written(&folder, "a", &all);
+        let memory = kitbag_fs::memory::Memory::new();
+        let bytes = open(&Disk::read_only(folder.path()).unwrap(), "a").read_all().unwrap();
+        memory.insert(Path::new(b"a").unwrap(), bytes).unwrap();
+        let root = memory.root().unwrap();
+        let file = root.open(Path::new(b"a").unwrap(), OpenOptions::write()).unwrap().file().unwrap();
+        assert_eq!(file.read_at(&mut [0; 100], 500_000), Ok(100));
+        shorten(&path, 0);
+        assert_eq!(file.read_at(&mut [0; 100], 500_000), Err(Error::Io));
+        assert_eq!(file.write_at(b"x", 0), Err(Error::Io));
+    });
+}
+
 fn archive() -> Vec<u8> {
     use std::io::Write as _;
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
