@@ -71,7 +71,7 @@ pub use native::{ModuleId, NativeInfo, NativeProblem};
 pub use pool::{InstancePool, PooledInstance};
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreContext, StoreContextMut};
 pub use table::Table;
-pub use trap::{Frame, Trap, TrapCode};
+pub use trap::{Frame, Symbol, Trap, TrapCode};
 pub use types::{
     ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability, RefType, TableType,
     TypeId, ValType,

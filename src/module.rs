@@ -6,6 +6,10 @@
 
 #![allow(unsafe_code, reason = "gives compiled code a type; see the module's Safety section")]
 
+#[cfg(feature = "dwarf")]
+mod debug;
+#[cfg(feature = "dwarf")]
+mod dwarf;
 mod images;
 mod info;
 mod kept;
@@ -28,6 +32,7 @@ use crate::code::{CodeInfo, CodeMemory, Registration};
 use crate::jit::abi::{EntryStub, Layout};
 use crate::jit::{self, CompileError};
 use crate::memory::image::Image;
+use crate::trap::{Source, Symbol};
 use crate::{Engine, Error, ExportType, Frame, FuncType, ImportType, Result};
 
 /// A compiled module. Cheap to clone.
@@ -51,6 +56,8 @@ struct Inner {
     images: OnceLock<Box<[Option<Image>]>>,
     /// Of the functions that can be referred to, by place.
     references: Box<[Reference]>,
+    #[cfg(feature = "dwarf")]
+    debug: Option<debug::Debug>,
 }
 
 /// What is the same in every instance of a function that can be referred to.
@@ -117,6 +124,8 @@ impl Module {
             engine: engine.clone(),
             layout: info.layout(),
             info,
+            #[cfg(feature = "dwarf")]
+            debug: debug::Debug::new(&kept),
             kept,
             types,
             processor_features: code.processor_features,
@@ -233,7 +242,21 @@ impl Module {
             func_name: self.names().functions.get(&func_index).map(|name| name.to_string()),
             module_name: self.name().map(String::from),
             pc_offset,
+            source: Source(Some(self.clone())),
         })
+    }
+
+    /// What the source has at a place in a function's machine code, if the module says.
+    pub(crate) fn symbols(&self, func_index: u32, pc_offset: u32) -> Arc<[Symbol]> {
+        #[cfg(feature = "dwarf")]
+        if let Some(debug) = &self.0.debug {
+            let place = func_index as usize - self.0.info.imported_functions;
+            let code = self.code().functions[place];
+            let bytes = &self.code().memory.bytes()[code.start as usize..code.end as usize];
+            return debug.symbols(&self.0.engine, place, pc_offset, bytes);
+        }
+        _ = (func_index, pc_offset);
+        Arc::new([])
     }
 }
 

@@ -7,9 +7,11 @@ mod signals;
 mod thread;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub(crate) use self::activation::{Captured, enter};
 pub(crate) use self::signals::install_handlers;
+use crate::Module;
 pub use crate::jit::abi::TrapCode;
 
 /// Why and where a guest trapped. Displays as the message, or else the cause, in one line.
@@ -55,6 +57,51 @@ pub struct Frame {
     pub module_name: Option<String>,
     /// Where in the function's machine code.
     pub pc_offset: u32,
+    pub(crate) source: Source,
+}
+
+/// Where a frame's source is known from. Frames are the same whatever that is.
+#[derive(Clone, Default)]
+pub(crate) struct Source(pub(crate) Option<Module>);
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Source) -> bool {
+        true
+    }
+}
+
+impl Eq for Source {}
+
+/// A place in a guest's source, as its DWARF has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Symbol {
+    /// The function there, which the compiler may have inlined.
+    pub name: Option<String>,
+    /// Its file: an absolute path, or as much as is known of it.
+    pub file: Option<String>,
+    /// The line, from 1 on.
+    pub line: Option<u32>,
+    /// The column, from 1 on.
+    pub column: Option<u32>,
+}
+
+impl Frame {
+    /// The places in the guest's source that this is, if the module has DWARF: those of functions that were inlined here,
+    /// innermost first, and that of the function itself. They are looked for now, not when the guest traps.
+    #[must_use]
+    pub fn symbols(&self) -> Arc<[Symbol]> {
+        self.source
+            .0
+            .as_ref()
+            .map_or_else(|| Arc::new([]) as Arc<[Symbol]>, |module| module.symbols(self.func_index, self.pc_offset))
+    }
 }
 
 impl Trap {
@@ -127,7 +174,35 @@ struct Backtrace<'a>(&'a [Frame]);
 
 impl fmt::Display for Backtrace<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(|(number, frame)| writeln!(f, "{number:>4}: {frame}"))
+        self.0.iter().enumerate().try_for_each(|(number, frame)| show(f, number, frame))
+    }
+}
+
+/// The function, after those that were inlined in it, each with its place.
+fn show(f: &mut fmt::Formatter<'_>, number: usize, frame: &Frame) -> fmt::Result {
+    write!(f, "{number:>4}: ")?;
+    let symbols = frame.symbols();
+    let Some((own, inlined)) = symbols.split_last() else { return writeln!(f, "{frame}") };
+    for symbol in inlined {
+        let name = symbol.name.as_deref().unwrap_or("<unknown>");
+        write!(f, "{name} (inlined)\n{symbol}      ")?;
+    }
+    match (&frame.func_name, &own.name) {
+        (None, Some(name)) => writeln!(f, "{name}")?,
+        _ => writeln!(f, "{frame}")?,
+    }
+    write!(f, "{own}")
+}
+
+/// The place, on a line of its own; nothing where it is not known.
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(file) = &self.file else { return Ok(()) };
+        write!(f, "        at {file}")?;
+        for number in [self.line, self.column].into_iter().map_while(|number| number) {
+            write!(f, ":{number}")?;
+        }
+        writeln!(f)
     }
 }
 
@@ -142,6 +217,7 @@ mod tests {
             func_name: func_name.map(String::from),
             module_name: module_name.map(String::from),
             pc_offset: 0,
+            source: Source::default(),
         };
         let trap = Trap::new(TrapCode::Unreachable).with_frames([frame(Some("f"), Some("m")), frame(None, None)]);
         assert_eq!(trap.to_string(), "unreachable");

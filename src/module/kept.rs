@@ -1,4 +1,5 @@
-//! What is kept of a module beside its code: all but the bodies of its functions and what no engine reads.
+//! What is kept of a module beside its code: all but the bodies of its functions and what no engine reads. A module with DWARF is
+//! kept whole where somebody may ask for lines of its source.
 //!
 //! It is itself laid out as a module, so that what is known of a module ([`ModuleInfo`](super::ModuleInfo)) is read from native code
 //! that comes out of a file by the same parser that reads it from the module itself. Segments and names are
@@ -66,9 +67,10 @@ fn runs(module: &[u8]) -> Vec<Run> {
     let preamble = PREAMBLE.min(module.len());
     let mut runs = vec![Run { start: 0, end: preamble, at: 0 }];
     let mut start = preamble;
+    let whole = has_lines(module);
     for (id, contents) in sections(module) {
         let end = contents.as_ptr().addr() - module.as_ptr().addr() + contents.len();
-        if keeps(id, contents)
+        if (whole || keeps(id, contents))
             && let Some(last) = runs.last_mut()
         {
             let at = last.at + last.end - last.start;
@@ -85,6 +87,25 @@ fn keeps(id: u8, contents: &[u8]) -> bool {
         CUSTOM => contents.starts_with(b"\x04name"),
         _ => true,
     }
+}
+
+/// Whether a module says which lines its code comes from, and that is of use.
+pub(super) fn has_lines(module: &[u8]) -> bool {
+    let mut customs = sections(module).filter(|&(id, _)| id == CUSTOM).filter_map(|(_, contents)| custom(contents));
+    cfg!(feature = "dwarf") && customs.any(|(name, _)| name == b".debug_line")
+}
+
+/// Name and data of a custom section.
+pub(super) fn custom(contents: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (size, after) = leb(contents)?;
+    after.split_at_checked(size)
+}
+
+/// Where the contents of the code section begin.
+#[cfg(feature = "dwarf")]
+pub(super) fn code_start(module: &[u8]) -> Option<u64> {
+    let (_, code) = sections(module).find(|&(id, _)| id == CODE)?;
+    Some((code.as_ptr().addr() - module.as_ptr().addr()) as u64)
 }
 
 /// The sections of a module by number, up to where it is malformed.

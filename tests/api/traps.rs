@@ -1,4 +1,9 @@
 //! Traps: causes, backtraces, threads.
+//!
+//! # Safety
+//! Native code that is loaded is what was made a moment before.
+
+#![allow(unsafe_code, reason = "loads native code; see the Safety section")]
 
 use kitbag::{Engine, Linker, Module, Store, TrapCode};
 
@@ -157,4 +162,38 @@ fn a_store_moves_between_threads() {
     let small = std::thread::Builder::new().stack_size(512 << 10);
     let run = move || deeper.call(&mut store, ()).map(|()| store).unwrap_err().trap().map(|trap| trap.code);
     assert_eq!(small.spawn(run).unwrap().join().unwrap(), Some(TrapCode::StackOverflow));
+}
+
+const LINES: &[u8] = include_bytes!("../guests/lines.wasm");
+
+/// The lines of the function that divides, from the inside out, and where it was called from.
+fn lines(module: &Module) -> Vec<Vec<(Option<String>, Option<u32>)>> {
+    let mut store = Store::new(module.engine(), ());
+    let instance = Linker::new(module.engine()).instantiate(&mut store, module).unwrap();
+    let divide = instance.get_typed_func::<u32, u32>(&mut store, "divide").unwrap();
+    assert_eq!(divide.call(&mut store, 3).unwrap(), 3);
+    let error = divide.call(&mut store, 0).unwrap_err();
+    drop(store);
+    let frames = &error.trap().unwrap().backtrace;
+    let of = |frame: &kitbag::Frame| frame.symbols().iter().map(|symbol| (symbol.name.clone(), symbol.line)).collect();
+    frames.iter().map(of).collect()
+}
+
+#[test]
+fn lines_are_found_when_they_are_asked_for_also_in_native_code() {
+    let engine = Engine::default();
+    let compiled = Module::new(&engine, LINES).unwrap();
+    let named = |name: &str, line| (Some(name.to_owned()), Some(line));
+    let expected =
+        vec![vec![named("quotient", 7), named("mean", 13), named("summarize", 18)], vec![named("divide", 25)]];
+    assert_eq!(lines(&compiled), expected);
+    // SAFETY: what `serialize` gave.
+    let loaded = unsafe { Module::deserialize(&engine, compiled.serialize().unwrap()).unwrap() };
+    assert_eq!(lines(&loaded), expected);
+    // Without DWARF there is nothing to say.
+    let bare = Module::new(&engine, "(module (func (export \"f\") unreachable))").unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Linker::new(&engine).instantiate(&mut store, &bare).unwrap();
+    let error = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap().call(&mut store, ()).unwrap_err();
+    assert_eq!(error.trap().unwrap().backtrace[0].symbols().len(), 0);
 }

@@ -3,6 +3,27 @@
 use super::harness::{Kitbag, guest, scratch, write};
 
 #[test]
+fn backtraces_have_lines_where_there_is_dwarf() {
+    let outcome = kitbag!["run", guest("lines.wasm")].outcome();
+    assert_eq!(outcome.status, Some(134));
+    let expected = "   0: quotient (inlined)
+        at lines.c:7:19
+      mean (inlined)
+        at lines.c:13:10
+      summarize
+        at lines.c:18:16
+   1: divide (inlined)
+        at lines.c:25:10
+      start
+        at lines.c:34:3
+";
+    assert_eq!(outcome.stderr.split_once('\n').unwrap().1, expected);
+    // A fault of the machine, beside an instruction that checks.
+    let fault = kitbag!["--invoke", "load", guest("lines.wasm"), "4000000000"].outcome();
+    assert!(fault.stderr.ends_with("   0: load\n        at lines.c:30:10\n"), "{}", fault.stderr);
+}
+
+#[test]
 fn the_guests_own() {
     assert_eq!(kitbag!["run", guest("hello.wat")].prints(), "hello, world\n");
     for status in [0, 1, 7, 134, 255] {
