@@ -1,5 +1,7 @@
 //! What an [`Engine`](crate::Engine) is to allow.
 
+use std::time::Duration;
+
 use wasmparser::WasmFeatures;
 
 /// What WebAssembly 3.0 adds, as far as it is here.
@@ -36,6 +38,10 @@ pub struct Config {
     pub(crate) max_tables: usize,
     pub(crate) max_host_references: usize,
     pub(crate) compile_threads: Option<usize>,
+    pub(crate) max_code_size: usize,
+    pub(crate) max_compile_time: Option<Duration>,
+    pub(crate) consume_fuel: bool,
+    pub(crate) interrupt_signal: i32,
     pub(crate) unused_features: Vec<String>,
 }
 
@@ -60,6 +66,10 @@ impl Config {
             max_tables: 10_000,
             max_host_references: 10_000_000,
             compile_threads: None,
+            max_code_size: usize::MAX,
+            max_compile_time: None,
+            consume_fuel: false,
+            interrupt_signal: crate::interrupt::SIGNAL,
             unused_features: Vec::new(),
         }
     }
@@ -117,6 +127,38 @@ impl Config {
     /// Threads that compile one module. As many as the machine has unless set.
     pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
         self.compile_threads = Some(threads.max(1));
+        self
+    }
+
+    /// Bytes of machine code of each module. As many as calls can reach unless set, 512 MiB on x86_64.
+    pub fn max_code_size(&mut self, bytes: usize) -> &mut Config {
+        self.max_code_size = bytes;
+        self
+    }
+
+    /// How long compiling a module may take: looked at between functions, the largest of which take some hundred milliseconds. For
+    /// ever unless set.
+    pub fn max_compile_time(&mut self, time: Duration) -> &mut Config {
+        self.max_compile_time = Some(time);
+        self
+    }
+
+    /// Whether guests use up fuel, of which a store has as much as it is [given](crate::Store::set_fuel): a unit for each operator but
+    /// those that only mark blocks, one for every 64 bytes that a bulk operation writes and for every element. It is taken for all
+    /// operators up to the next branch at once, so that a run takes the same each time, on any thread and machine. Not unless
+    /// set, and then it costs nothing.
+    pub fn consume_fuel(&mut self, enable: bool) -> &mut Config {
+        self.consume_fuel = enable;
+        self
+    }
+
+    /// The signal that a thread gets when the guest that it runs is [interrupted](crate::InterruptHandle::interrupt). SIGURG unless set, which
+    /// does nothing to those who do not expect it. Its handler passes on what is not meant for it to the handler that was there
+    /// before, and nothing to the default action; who installs another later must pass on likewise. Another signal can be right
+    /// where the process uses SIGURG for sockets; one that cannot be handled, or that faults are, is an error of
+    /// [`Engine::new`](crate::Engine::new).
+    pub fn interrupt_signal(&mut self, signal: i32) -> &mut Config {
+        self.interrupt_signal = signal;
         self
     }
 

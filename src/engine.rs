@@ -29,8 +29,8 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// An engine as `config` says. The first one in a process installs handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGURG, which pass on
-    /// what is no guest's fault to whoever handled it before; who installs others later must pass on likewise.
+    /// An engine as `config` says. The first one in a process installs handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE and of
+    /// [the signal that interrupts](Config::interrupt_signal), which pass on what is no guest's fault to whoever handled it before; who installs others later must pass on likewise.
     ///
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported), where the configuration asks for what this machine does not have.
@@ -38,11 +38,17 @@ impl Engine {
         if let Some(name) = config.unused_features.iter().find(|name| !jit::is_processor_feature(name)) {
             return Err(Error::Unsupported(format!("the compiler uses no processor feature {name}")));
         }
+        let signal = config.interrupt_signal;
+        if !trap::can_interrupt(signal) {
+            return Err(Error::Unsupported(format!(
+                "guests cannot be interrupted by signal {signal}; SIGURG is one that can"
+            )));
+        }
         Ok(Engine::with(config.clone()))
     }
 
     fn with(config: Config) -> Engine {
-        trap::install_handlers();
+        trap::install_handlers(config.interrupt_signal);
         let guarded = config.guard_pages && Region::reserve(memory::GUARDED_BYTES).is_ok();
         Engine(Arc::new(Inner { config, guarded, signatures: Mutex::default(), stubs: Mutex::default() }))
     }
@@ -102,7 +108,7 @@ impl Engine {
 
     /// The settings that change what code looks like, as bits: native code is used only where they are the same.
     pub(crate) fn code_settings(&self) -> u64 {
-        u64::from(self.0.guarded)
+        u64::from(self.0.guarded) | u64::from(self.0.config.consume_fuel) << 1
     }
 
     /// Everything beside a module that decides which native code it becomes.

@@ -40,6 +40,7 @@ mod global;
 mod instance;
 mod interrupt;
 pub mod jit;
+mod limits;
 mod linker;
 mod memory;
 mod module;
@@ -64,6 +65,7 @@ pub use func::{Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, Wasm
 pub use global::Global;
 pub use instance::{Extern, Instance, InstancePre};
 pub use interrupt::InterruptHandle;
+pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::Linker;
 pub use memory::Memory;
 pub use module::Module;

@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use self::image::Image;
 pub(crate) use self::region::Region;
 use crate::jit::abi::{self, MEMORY_GUARD, MemoryStyle};
-use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Growth, StoreContext, StoreContextMut, StoreId, StoreOpaque};
 use crate::{Error, MemoryType, Result};
 
 /// What a guarded memory reserves: all indices, the offsets that are not checked, and an access at the end.
@@ -135,21 +135,40 @@ impl StoreOpaque {
     /// Makes a memory, and gives its place in the store.
     pub(crate) fn new_memory(&mut self, ty: &MemoryType) -> Result<u32> {
         let config = self.engine().config();
-        self.check_count(self.memories.len() + 1, config.max_memories, "memories")?;
-        let memory = MemoryData::new(self.engine().memory_style(ty), ty, config.max_memory)?;
+        let (most, bytes) = (config.max_memories, config.max_memory);
+        self.check_count(self.memories.len() + 1, most, "memories", |limiter| limiter.memories())?;
+        let size = |pages: u64| pages.saturating_mul(ty.page_size());
+        if !self.may_grow(Growth::Memory, 0, size(ty.minimum), ty.maximum.map(size))? {
+            return Err(Error::Limit(format!(
+                "a memory of {} pages: the store's limiter does not allow it",
+                ty.minimum
+            )));
+        }
+        let memory = MemoryData::new(self.engine().memory_style(ty), ty, bytes)?;
         self.memories.push(crate::owned::Owned::new(memory));
         Ok(self.memories.len() as u32 - 1)
     }
 
     /// The old size in pages, if it can.
-    pub(crate) fn grow_memory(&mut self, index: u32, pages: u64) -> Option<u64> {
+    ///
+    /// # Errors
+    /// The limiter's, which ends the guest.
+    pub(crate) fn grow_memory(&mut self, index: u32, pages: u64) -> Result<Option<u64>> {
+        let memory = self.memories[index as usize].get();
+        let size = |pages: u64| pages.saturating_mul(memory.ty.page_size());
+        let (old, maximum) = (memory.abi.len, memory.ty.maximum.map(size));
+        let desired = old.saturating_add(size(pages));
+        let allowed = self.may_grow(Growth::Memory, old, desired, maximum)?;
         let memory = &mut self.memories[index as usize];
-        let (old, moved) = memory.get_mut().grow(pages)?;
+        let Some((old, moved)) = allowed.then(|| memory.get_mut().grow(pages)).flatten() else {
+            self.grow_failed(Growth::Memory, || format!("a memory cannot grow by {pages} pages"))?;
+            return Ok(None);
+        };
         let place: NonNull<abi::Memory> = memory.as_non_null().cast();
         if moved {
             self.memory_moved(place);
         }
-        Some(old)
+        Ok(Some(old))
     }
 }
 
@@ -247,7 +266,7 @@ impl Memory {
         let store = store.opaque_mut();
         let index = self.index(store);
         let refused = || Error::Limit(format!("a memory cannot grow by {pages} pages"));
-        store.grow_memory(index, pages).ok_or_else(refused)
+        store.grow_memory(index, pages)?.ok_or_else(refused)
     }
 
     /// Fills `buffer` from `offset`.

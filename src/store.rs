@@ -18,13 +18,14 @@ mod opaque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use self::opaque::{GlobalData, Mark, Pending, StoreOpaque};
+pub(crate) use self::opaque::{GlobalData, Growth, Mark, Pending, StoreOpaque};
 use crate::instance::InstanceData;
 use crate::jit::abi::{self, Context};
-use crate::{Engine, Extern, Instance, InterruptHandle};
+use crate::{Engine, Extern, Instance, InterruptHandle, ResourceLimiter, Result};
 
 /// Which store a handle belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +102,52 @@ impl<T: 'static> Store<T> {
     /// Lets guests run again after an interruption.
     pub fn clear_interrupt(&mut self) {
         self.as_context().into_opaque().interrupt.clear();
+    }
+
+    /// Asks a limiter, which is in the store's data, about all that guests and host make and let grow from here on; see
+    /// [`ResourceLimiter`].
+    pub fn limiter(&mut self, mut limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static) {
+        let show = move |store: NonNull<StoreOpaque>, ask: &mut dyn FnMut(&mut dyn ResourceLimiter)| {
+            // SAFETY: the store is of this T, and mutably borrowed by whoever asks, who has no reference to its data.
+            let data = unsafe { &mut (*store.cast::<StoreInner<T>>().as_ptr()).data };
+            ask(limiter(data));
+        };
+        self.as_context_mut().opaque_mut().set_limiter(Box::new(show));
+    }
+
+    /// Gives guests so much fuel from here on, in place of what is left. A store has none at first.
+    ///
+    /// ```
+    /// use kitbag::{Config, Engine, Linker, Module, Store, TrapCode};
+    ///
+    /// let engine = Engine::new(Config::new().consume_fuel(true))?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (func (export "spin") (param i32)
+    ///         (loop $again
+    ///             (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+    ///             (br_if $again (local.get 0)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// store.set_fuel(1000)?;
+    /// let spin = Linker::new(&engine).instantiate(&mut store, &module)?.get_typed_func::<i32, ()>(&mut store, "spin")?;
+    /// spin.call(&mut store, 100)?;
+    /// assert_eq!(store.get_fuel()?, 400);
+    /// let error = spin.call(&mut store, 100).unwrap_err();
+    /// assert_eq!(error.trap().map(|trap| trap.code), Some(TrapCode::OutOfFuel));
+    /// # Ok::<(), kitbag::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Error::Unsupported), unless [`Config::consume_fuel`](crate::Config::consume_fuel) is on.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.as_context_mut().opaque_mut().set_fuel(fuel)
+    }
+
+    /// What is left of the fuel; none after it ran out.
+    ///
+    /// # Errors
+    /// As for [`Store::set_fuel`].
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.as_context().into_opaque().get_fuel()
     }
 
     /// Drops everything else.
@@ -433,6 +480,29 @@ impl<'a, T: 'static> Caller<'a, T> {
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.as_context().into_opaque().interrupt.is_requested()
+    }
+
+    /// See [`Store::set_fuel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.as_context_mut().opaque_mut().set_fuel(fuel)
+    }
+
+    /// See [`Store::get_fuel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.as_context().into_opaque().get_fuel()
+    }
+
+    /// What becomes readable when the guest is to stop, for host functions that wait: they wait for it besides, and return
+    /// when it is. None where nobody has an [`InterruptHandle`].
+    #[must_use]
+    pub fn interrupt_event(&self) -> Option<BorrowedFd<'_>> {
+        self.as_context().into_opaque().interrupt.event()
     }
 
     fn instance_data(&self) -> Option<&InstanceData> {

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use crate::jit::abi::{self, FuncRef, TableEntry, TrapCode};
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Growth, StoreId, StoreOpaque};
 use crate::{Error, RefType, Result, TableType, Trap, Val, ValType};
 
 /// The outcome of what can be outside of a table.
@@ -236,10 +236,31 @@ impl StoreOpaque {
     /// Makes a table, and gives its place in the store.
     pub(crate) fn new_table(&mut self, ty: &TableType) -> Result<u32> {
         let config = self.engine().config();
-        self.check_count(self.tables.len() + 1, config.max_tables, "tables")?;
-        let table = TableData::new(ty, config.max_table_elements)?;
+        let (most, elements) = (config.max_tables, config.max_table_elements);
+        self.check_count(self.tables.len() + 1, most, "tables", |limiter| limiter.tables())?;
+        if !self.may_grow(Growth::Table, 0, ty.minimum, ty.maximum)? {
+            return Err(Error::Limit(format!(
+                "a table of {} elements: the store's limiter does not allow it",
+                ty.minimum
+            )));
+        }
+        let table = TableData::new(ty, elements)?;
         self.tables.push(crate::owned::Owned::new(table));
         Ok(self.tables.len() as u32 - 1)
+    }
+
+    /// The old size, if it can grow.
+    ///
+    /// # Errors
+    /// The limiter's, which ends the guest.
+    pub(crate) fn grow_table(&mut self, index: u32, delta: u64, value: u64) -> Result<Option<u64>> {
+        let (ty, old) = (self.table_mut(index).ty.clone(), self.table_mut(index).abi.len);
+        let allowed = self.may_grow(Growth::Table, old, old.saturating_add(delta), ty.maximum)?;
+        let grown = if allowed { self.table_mut(index).grow(delta, value) } else { None };
+        if grown.is_none() {
+            self.grow_failed(Growth::Table, || format!("a table cannot grow by {delta} elements"))?;
+        }
+        Ok(grown)
     }
 
     pub(crate) fn table_mut(&mut self, index: u32) -> &mut TableData {
@@ -332,9 +353,43 @@ impl Table {
     /// [`Limit`](Error::Limit), where its maximum or the configuration does not allow it, and [`Type`](Error::Type).
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let mut store = store.as_context_mut();
+        let store = store.opaque_mut();
+        let init = bits(init, self.of(store).ty.element, self.store)?;
+        let grown = store.grow_table(self.index, delta, init)?;
+        grown.ok_or_else(|| Error::Limit(format!("a table cannot grow by {delta} elements")))
+    }
+
+    /// Sets `len` references from `start` on.
+    ///
+    /// # Errors
+    /// A trap where not all of them are inside, and then none is set; [`Type`](Error::Type).
+    pub fn fill(&self, mut store: impl AsContextMut, start: u64, value: Val, len: u64) -> Result<()> {
+        let mut store = store.as_context_mut();
         let table = self.of_mut(store.opaque_mut());
-        let init = bits(init, table.ty.element, self.store)?;
-        table.grow(delta, init).ok_or_else(|| Error::Limit(format!("a table cannot grow by {delta} elements")))
+        let value = bits(value, table.ty.element, self.store)?;
+        table.fill(start, value, len).map_err(trap)
+    }
+
+    /// Copies references from one table to another, or within one, as if through a copy.
+    ///
+    /// # Errors
+    /// A trap where a range is not inside, and then none is copied; [`Type`](Error::Type), where the target's type does not allow
+    /// what the source's does.
+    pub fn copy(
+        mut store: impl AsContextMut,
+        target: &Table,
+        target_start: u64,
+        source: &Table,
+        source_start: u64,
+        len: u64,
+    ) -> Result<()> {
+        let mut store = store.as_context_mut();
+        let store = store.opaque_mut();
+        let (wanted, found) = (ValType::Ref(target.of(store).ty.element), ValType::Ref(source.of(store).ty.element));
+        if !found.matches(wanted) {
+            return Err(Error::Type(format!("type mismatch: expected {wanted}, found {found}")));
+        }
+        store.copy_table((target.index, source.index), target_start, source_start, len).map_err(trap)
     }
 }
 

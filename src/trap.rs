@@ -9,8 +9,8 @@ mod thread;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::activation::{Captured, enter};
-pub(crate) use self::signals::install_handlers;
+pub(crate) use self::activation::{Captured, enter, running_interrupt};
+pub(crate) use self::signals::{can_interrupt, install_handlers};
 use crate::Module;
 pub use crate::jit::abi::TrapCode;
 
@@ -148,6 +148,7 @@ impl TrapCode {
             TrapCode::InvalidConversionToInteger => "invalid conversion to integer",
             TrapCode::StackOverflow => "call stack exhausted",
             TrapCode::Interrupted => "interrupted",
+            TrapCode::OutOfFuel => "all fuel consumed",
         }
     }
 }

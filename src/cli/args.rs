@@ -157,6 +157,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = LIMITS)]
     pub(crate) max_memory: Option<u64>,
 
+    /// Fuel that the guest may use: about a unit for each operator, the same in each run. When it is used up the guest is
+    /// stopped, and the status is 137.
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub(crate) fuel: Option<u64>,
+
     /// Descriptors that the guest may have open at once. Opening more fails in the guest.
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub(crate) max_fds: Option<u32>,

@@ -76,6 +76,9 @@ impl Ready {
         let engine = Engine::new(&settings.config()).map_err(|error| failure(error, "cannot start", &place))?;
         let module = compile(&engine, &program, &settings)?;
         let mut store = Store::new(&engine, context(program, &mut settings)?);
+        if let Some(fuel) = settings.fuel {
+            store.set_fuel(fuel).map_err(|error| failure(error, "cannot start", &place))?;
+        }
         let linker = link(&mut store, &module, &settings).map_err(|error| failure(error, "cannot link", &place))?;
         Ok(Ready {
             module,
@@ -224,6 +227,9 @@ fn print_call(call: &wasi::Call) {
 /// Tells traps and limits, which have a status of their own, from `what` else there is.
 fn failure(error: Error, what: &str, place: &str) -> Failure {
     match error {
+        Error::Trap(Trap { code: code @ TrapCode::OutOfFuel, .. }) => {
+            Failure::limit(format_args!("{code}; --fuel gives more"), place)
+        }
         Error::Trap(trap) => Failure::trap(&trap, place, trap.display_backtrace()),
         Error::Limit(limit) => Failure::limit(limit, place),
         _ => Failure::new(what, place, error),

@@ -21,6 +21,7 @@ pub(super) struct Settings {
     max_fds: Option<u32>,
     max_write: Option<u64>,
     max_memory: Option<u64>,
+    pub(super) fuel: Option<u64>,
     pub(super) timeout: Option<Duration>,
     pub(super) unknown_imports: UnknownImports,
     pub(super) trace: bool,
@@ -43,6 +44,7 @@ impl Settings {
             max_fds: options.max_fds,
             max_write: options.max_write,
             max_memory: options.max_memory,
+            fuel: options.fuel,
             timeout: options.timeout,
             unknown_imports: options.unknown_imports,
             trace: options.trace,
@@ -57,6 +59,7 @@ impl Settings {
         if let Some(bytes) = self.max_memory {
             config.max_memory(bytes);
         }
+        config.consume_fuel(self.fuel.is_some());
         config
     }
 

@@ -97,6 +97,9 @@ unsafe fn failure(mut store: NonNull<StoreOpaque>, captured: Captured) -> Error 
         TrapCode::Host => store.pending.take(),
         code => Some(Pending::Trap(code)),
     };
+    if matches!(reason, Some(Pending::Trap(TrapCode::OutOfFuel))) {
+        store.exhaust_fuel();
+    }
     store.torn |= !matches!(reason, Some(Pending::Error(_)));
     match reason {
         Some(Pending::Panic(panic)) => resume_unwind(panic),

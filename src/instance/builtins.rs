@@ -1,18 +1,24 @@
 //! What compiled code calls for: growth, bulk operations, tables. Everything here that takes more than one store to
 //! stay consistent is out of reach of an interruption.
 //!
+//! Bulk operations take as long as the guest likes: they go in pieces, between which the guest can be stopped. What is written by
+//! then stays, as bytes and whole elements, as with any other trap on the way.
+//!
 //! # Safety
 //! Compiled code calls these with its own context and with indices that were validated with its module; while it waits, nothing
 //! borrows its store, and nothing borrows its instance mutably; they are different allocations.
 
 #![allow(unsafe_code, reason = "called by compiled code; see the module's Safety section")]
 
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::InstanceData;
 use crate::jit::abi::{Builtins, Context, Returned, TrapCode};
 use crate::memory::GROW_FAILED;
 use crate::module::Elements;
 use crate::store::{Pending, StoreOpaque};
-use crate::table::{Access, check_range};
+use crate::table::{Access, TableData, check_range};
 
 /// The table of all of them.
 pub(crate) static BUILTINS: Builtins = Builtins {
@@ -33,39 +39,86 @@ pub(crate) static BUILTINS: Builtins = Builtins {
 /// Target, source and length of a bulk operation.
 type Span = (u64, u64, u64);
 
+/// Bytes of a piece of a bulk operation: some hundred microseconds, where the pages are new.
+const BYTES: u64 = 1 << 20;
+
+/// Elements of a piece.
+const ELEMENTS: u64 = 1 << 14;
+
+/// Bytes for a unit of fuel.
+const BYTES_A_UNIT: u64 = 64;
+
+/// What a builtin gives, or why the guest ends.
+type Outcome<R> = Result<R, Pending>;
+
+/// Which piece comes first, where a range is copied onto itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Upwards,
+    Downwards,
+}
+
+impl Order {
+    /// So that no piece is written before it is read.
+    fn of_copy(target: u64, source: u64) -> Order {
+        if target <= source { Order::Upwards } else { Order::Downwards }
+    }
+}
+
+/// Does an operation on `len` items in pieces: each gets its offset and length.
+fn in_pieces(
+    store: &mut StoreOpaque,
+    (len, most): (u64, u64),
+    order: Order,
+    mut piece: impl FnMut(&mut StoreOpaque, u64, u64) -> Access<()>,
+) -> Access<()> {
+    let mut done = 0;
+    while done < len {
+        let now = most.min(len - done);
+        piece(store, if order == Order::Upwards { done } else { len - done - now }, now)?;
+        done += now;
+        if store.interrupt.is_requested() {
+            return Err(TrapCode::Interrupted);
+        }
+    }
+    Ok(())
+}
+
 /// Runs a builtin for the instance of `context`; a trap is kept for when the guest is unwound.
 ///
 /// # Safety
 /// `context` is an instance's, which called; see the module's Safety section.
 unsafe fn run<R: Into<u64>>(
     context: *mut Context,
-    builtin: impl FnOnce(&mut StoreOpaque, &InstanceData) -> Access<R>,
+    builtin: impl FnOnce(&mut StoreOpaque, &InstanceData) -> Outcome<R>,
 ) -> Returned {
     // SAFETY: the caller's promise; an instance's context has both.
     let (store, instance) =
         unsafe { (&mut *(*context).store.cast::<StoreOpaque>(), &*(*context).instance.cast::<InstanceData>()) };
-    match builtin(store, instance) {
-        Ok(_) if store.interrupt.is_requested() => store.fail(Pending::Trap(TrapCode::Interrupted)),
-        Ok(bits) => Returned { bits: bits.into(), status: 0 },
-        Err(code) => store.fail(Pending::Trap(code)),
+    // A store's limiter may panic.
+    match catch_unwind(AssertUnwindSafe(|| builtin(store, instance))) {
+        Ok(Ok(_)) if store.interrupt.is_requested() => store.fail(Pending::Trap(TrapCode::Interrupted)),
+        Ok(Ok(bits)) => Returned { bits: bits.into(), status: 0 },
+        Ok(Err(reason)) => store.fail(reason),
+        Err(panic) => store.fail(Pending::Panic(panic)),
     }
 }
 
 /// Nothing, as a result.
-const DONE: Access<u64> = Ok(0);
+const DONE: Outcome<u64> = Ok(0);
 
 macro_rules! builtins {
     ($($name:ident($store:ident, $instance:ident $(, $arg:ident)*) $body:block)*) => {
         $(unsafe extern "C" fn $name(context: *mut Context, $($arg: u64),*) -> Returned {
             // SAFETY: compiled code calls this with its context.
-            unsafe { run(context, |$store, $instance| -> Access<u64> { $body }) }
+            unsafe { run(context, |$store, $instance| -> Outcome<u64> { $body }) }
         })*
     };
 }
 
 builtins! {
     memory_grow(store, instance, memory, pages) {
-        Ok(store.grow_memory(instance.memories[memory as usize], pages).unwrap_or(GROW_FAILED))
+        Ok(store.grow_memory(instance.memories[memory as usize], pages)?.unwrap_or(GROW_FAILED))
     }
 
     memory_copy(store, instance, target_memory, source_memory, target, source, len) {
@@ -75,12 +128,18 @@ builtins! {
     }
 
     memory_fill(store, instance, memory, target, value, len) {
-        let bytes = store.memories[instance.memories[memory as usize] as usize].get_mut().bytes_mut();
-        slice(bytes, target, len)?.fill(value as u8);
+        let memory = instance.memories[memory as usize] as usize;
+        slice(store.memories[memory].get_mut().bytes_mut(), target, len)?;
+        store.spend_fuel(len / BYTES_A_UNIT)?;
+        in_pieces(store, (len, BYTES), Order::Upwards, |store, at, len| {
+            slice(store.memories[memory].get_mut().bytes_mut(), target + at, len)?.fill(value as u8);
+            Ok(())
+        })?;
         DONE
     }
 
     memory_init(store, instance, memory, segment, target, source, len) {
+        store.spend_fuel(len / BYTES_A_UNIT)?;
         init_memory(store, instance, memory as u32, segment as usize, (target, source, len))?;
         DONE
     }
@@ -91,7 +150,7 @@ builtins! {
     }
 
     table_get(store, instance, table, index) {
-        store.table_mut(instance.tables[table as usize]).get(index)
+        Ok(store.table_mut(instance.tables[table as usize]).get(index)?)
     }
 
     table_set(store, instance, table, index, value) {
@@ -100,21 +159,34 @@ builtins! {
     }
 
     table_grow(store, instance, table, value, delta) {
-        Ok(store.table_mut(instance.tables[table as usize]).grow(delta, value).unwrap_or(GROW_FAILED))
+        let old = store.grow_table(instance.tables[table as usize], delta, value)?;
+        store.spend_fuel(old.map_or(0, |_| delta))?;
+        Ok(old.unwrap_or(GROW_FAILED))
     }
 
     table_fill(store, instance, table, target, value, len) {
-        store.table_mut(instance.tables[table as usize]).fill(target, value, len)?;
+        let table = instance.tables[table as usize];
+        store.table_mut(table).check(target, len)?;
+        store.spend_fuel(len)?;
+        in_pieces(store, (len, ELEMENTS), Order::Upwards, |store, at, len| {
+            store.table_mut(table).fill(target + at, value, len)
+        })?;
         DONE
     }
 
     table_copy(store, instance, target_table, source_table, target, source, len) {
         let tables = (instance.tables[target_table as usize], instance.tables[source_table as usize]);
-        store.copy_table(tables, target, source, len)?;
+        store.table_mut(tables.0).check(target, len)?;
+        store.table_mut(tables.1).check(source, len)?;
+        store.spend_fuel(len)?;
+        in_pieces(store, (len, ELEMENTS), Order::of_copy(target, source), |store, at, len| {
+            store.copy_table(tables, target + at, source + at, len)
+        })?;
         DONE
     }
 
     table_init(store, instance, table, segment, target, source, len) {
+        store.spend_fuel(len)?;
         init_table(store, instance, table as u32, segment as usize, (target, source, len))?;
         DONE
     }
@@ -132,19 +204,24 @@ fn slice(bytes: &mut [u8], start: u64, len: u64) -> Access<&mut [u8]> {
 }
 
 fn copy_memory(store: &mut StoreOpaque, memories: (u32, u32), (target, source, len): Span) -> Access<()> {
-    let outside = |_| TrapCode::MemoryOutOfBounds;
+    slice(store.memories[memories.0 as usize].get_mut().bytes_mut(), target, len)?;
+    slice(store.memories[memories.1 as usize].get_mut().bytes_mut(), source, len)?;
+    store.spend_fuel(len / BYTES_A_UNIT)?;
+    in_pieces(store, (len, BYTES), Order::of_copy(target, source), |store, at, len| {
+        copy_piece(store, memories, (target + at, source + at, len))
+    })
+}
+
+fn copy_piece(store: &mut StoreOpaque, memories: (u32, u32), (target, source, len): Span) -> Access<()> {
     if memories.0 == memories.1 {
         let bytes = store.memories[memories.0 as usize].get_mut().bytes_mut();
-        check_range(target, len, bytes.len() as u64).map_err(outside)?;
-        check_range(source, len, bytes.len() as u64).map_err(outside)?;
         bytes.copy_within(source as usize..(source + len) as usize, target as usize);
         return Ok(());
     }
     let places = [memories.0 as usize, memories.1 as usize];
     let [to, from] = store.memories.get_disjoint_mut(places).map_err(|_| TrapCode::MemoryOutOfBounds)?;
-    let from = from.get().bytes();
-    check_range(source, len, from.len() as u64).map_err(outside)?;
-    slice(to.get_mut().bytes_mut(), target, len)?.copy_from_slice(&from[source as usize..][..len as usize]);
+    let from = &from.get().bytes()[source as usize..][..len as usize];
+    slice(to.get_mut().bytes_mut(), target, len)?.copy_from_slice(from);
     Ok(())
 }
 
@@ -159,9 +236,13 @@ pub(super) fn init_memory(
     let bytes: &[u8] =
         if instance.dropped_data[segment].get() { &[] } else { &instance.module.info().data[segment].bytes };
     check_range(source, len, bytes.len() as u64).map_err(|_| TrapCode::MemoryOutOfBounds)?;
-    let memory = store.memories[instance.memories[memory as usize] as usize].get_mut().bytes_mut();
-    slice(memory, target, len)?.copy_from_slice(&bytes[source as usize..][..len as usize]);
-    Ok(())
+    let memory = instance.memories[memory as usize] as usize;
+    slice(store.memories[memory].get_mut().bytes_mut(), target, len)?;
+    in_pieces(store, (len, BYTES), Order::Upwards, |store, at, len| {
+        let part = &bytes[(source + at) as usize..][..len as usize];
+        slice(store.memories[memory].get_mut().bytes_mut(), target + at, len)?.copy_from_slice(part);
+        Ok(())
+    })
 }
 
 /// Writes part of an element segment, of which nothing is left if it is dropped. Its references are made when they
@@ -176,16 +257,28 @@ pub(super) fn init_table(
     let elements = &instance.module.info().elements[segment].elements;
     let present = if instance.dropped_elements[segment].get() { 0 } else { elements.len() as u64 };
     check_range(source, len, present)?;
-    let table = store.table_mut(instance.tables[table as usize]);
-    let range = source as usize..(source + len) as usize;
+    let table = instance.tables[table as usize];
+    store.table_mut(table).check(target, len)?;
+    in_pieces(store, (len, ELEMENTS), Order::Upwards, |store, at, len| {
+        let range = (source + at) as usize..(source + at + len) as usize;
+        init_elements(store.table_mut(table), instance, target + at, elements, range)
+    })
+}
+
+fn init_elements(
+    table: &mut TableData,
+    instance: &InstanceData,
+    target: u64,
+    elements: &Elements,
+    range: Range<usize>,
+) -> Access<()> {
     match elements {
-        Elements::Functions(functions) if present > 0 => {
+        Elements::Functions(functions) => {
             let reference = |&function: &u32| instance.func_ref(function).as_ptr() as u64;
             table.write(target, functions[range].iter().map(reference))
         }
-        Elements::Expressions(expressions) if present > 0 => {
+        Elements::Expressions(expressions) => {
             table.write(target, expressions[range].iter().map(|init| instance.evaluate(init) as u64))
         }
-        _ => table.check(target, len),
     }
 }

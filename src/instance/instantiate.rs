@@ -39,7 +39,8 @@ impl StoreOpaque {
     /// Makes an instance that has its imports, its memories and tables, and its globals' values; gives its place.
     pub(super) fn allocate_instance(&mut self, module: &Module, imports: Imports) -> Result<u32> {
         assert!(Engine::same(self.engine(), module.engine()), "a module was used with a store of another engine");
-        self.check_count(self.instances.len() + 1, self.engine().config().max_instances, "instances")?;
+        let most = self.engine().config().max_instances;
+        self.check_count(self.instances.len() + 1, most, "instances", |limiter| limiter.instances())?;
         let lens = (self.memories.len(), self.tables.len());
         let allocated = self.allocate_parts(module, imports);
         if allocated.is_err() {

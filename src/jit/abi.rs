@@ -125,6 +125,8 @@ pub struct Context {
     pub builtins: *const Builtins,
     /// Where results after the first are passed: [`RESULTS_MAX`] places of 16 bytes, shared by the store.
     pub results: *mut Global,
+    /// What is left of the store's fuel, where it is used up.
+    pub fuel: *mut u64,
     /// The runtime's own (its store, its instance); compiled code does not look.
     pub store: *mut c_void,
     /// The runtime's own.
@@ -242,6 +244,8 @@ trap_codes! {
     StackOverflow,
     /// Stopped from outside.
     Interrupted,
+    /// The fuel is used up.
+    OutOfFuel,
 }
 
 impl TrapCode {

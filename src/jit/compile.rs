@@ -7,6 +7,7 @@ use super::scan::{Stats, scan};
 use super::target::{Backend, Processor, Relocation, Target};
 use super::walk::Walk;
 use super::{Code, CompileError, Function, FunctionCode, x86_64};
+use std::time::Instant;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, ValidatorResources};
 
 /// Functions that a thread takes at once.
@@ -202,14 +203,27 @@ fn worker<M: Backend>(
             frame = walk.function(index, body, &stats, &mut ())?;
         }
         let end = walk.masm().position();
-        if end > M::MODULE_MAX {
-            return Err(CompileError::Limit(index, "the module's code is too large from here on").into());
-        }
+        check_limits(env, index, end, M::MODULE_MAX)?;
         codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
     }
     // As between functions, so that the code does not depend on how many threads share it.
     walk.masm().align();
     Ok(Part { assembler: walk.into_masm(), functions: codes })
+}
+
+/// Whether compiling may go on, `end` bytes of code being there after a function.
+fn check_limits(env: &Env, function: u32, end: u32, most: u32) -> Result<(), CompileError> {
+    let limit = |what| Err(CompileError::Limit(function, what));
+    match () {
+        () if end > most => limit("the module's code is too large from here on"),
+        () if env.max_code.is_some_and(|most| end > most) => {
+            limit("the module has more code than Config::max_code_size allows")
+        }
+        () if env.deadline.is_some_and(|deadline| Instant::now() > deadline) => {
+            limit("compiling took longer than Config::max_compile_time allows")
+        }
+        () => Ok(()),
+    }
 }
 
 /// Makes room for the arguments of callees' tail calls, and checks that this function's own have room.
@@ -228,9 +242,8 @@ fn link<M: Backend>(env: &Env, features: M::Features, parts: Vec<Part<M>>, area:
     for Part { assembler, functions } in parts {
         code.text.resize(code.text.len().next_multiple_of(16), M::FILL);
         let at = code.text.len() as u32;
-        if u64::from(at) + assembler.code().len() as u64 > u64::from(M::MODULE_MAX) {
-            return Err(CompileError::Limit(0, "the module's code is too large"));
-        }
+        let end = u32::try_from(code.text.len() + assembler.code().len()).unwrap_or(u32::MAX);
+        check_limits(env, 0, end, M::MODULE_MAX)?;
         relocations.extend(assembler.relocations().iter().map(|r| Relocation { field: r.field + at, ..*r }));
         code.functions.extend(functions.into_iter().map(|f| FunctionCode {
             start: f.start + at,

@@ -1,6 +1,7 @@
 //! What the compiler knows of a module.
 
 use super::abi::{Layout, MemoryStyle};
+use std::time::Instant;
 
 /// The machine-level kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,4 +94,10 @@ pub struct Env {
     pub imported_globals: u32,
     /// Where things are.
     pub layout: Layout,
+    /// Whether the store's [fuel](super::abi::Context::fuel) is used up.
+    pub fuel: bool,
+    /// Bytes of the module's code at the most, if fewer than the machine's calls reach.
+    pub max_code: Option<u32>,
+    /// When compiling is given up.
+    pub deadline: Option<Instant>,
 }

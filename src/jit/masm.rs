@@ -178,6 +178,9 @@ pub(crate) trait Masm: Machine {
     fn trap(&mut self, code: TrapCode);
     fn trap_if(&mut self, cond: Cond, code: TrapCode);
 
+    /// Takes so much from the store's [fuel](super::abi::Context::fuel), and leaves [`Cond::LtU`] true if there was less.
+    fn spend_fuel(&mut self, units: u32);
+
     // Flags.
     fn compare(&mut self, width: Width, lhs: Src, rhs: Src);
     /// For [`Cond::Eq`] and [`Cond::Ne`] with zero.

@@ -7,6 +7,7 @@ mod buffer;
 mod compile;
 mod convention;
 mod env;
+mod fuel;
 mod lanes;
 mod masm;
 mod moves;

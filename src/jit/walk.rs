@@ -18,8 +18,10 @@ mod simd;
 mod visit;
 
 use super::CompileError;
+use super::abi::TrapCode;
 use super::convention::{Place, Places};
 use super::env::{Env, Kind};
+use super::fuel::{self, Cost};
 use super::masm::{Dst, FramePlan, Masm, Record, Src};
 use super::moves::Moves;
 use super::ops::Cond;
@@ -53,6 +55,9 @@ pub(crate) struct Walk<'a, M> {
     scaled: Option<u8>,
     results: &'a [Kind],
     arrivals: Vec<Option<Reg>>,
+    /// What the function's runs of operators use up, where they do; and how many of them have begun.
+    costs: Vec<Cost>,
+    begun: usize,
 }
 
 impl<'a, M: Masm> Walk<'a, M> {
@@ -71,6 +76,8 @@ impl<'a, M: Masm> Walk<'a, M> {
             scaled: None,
             results: &[],
             arrivals: Vec::new(),
+            costs: Vec::new(),
+            begun: 0,
         }
     }
 
@@ -103,6 +110,10 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.frames.push(Frame::function(self.results));
         self.reachable = true;
         self.limit = self.state.m.position().saturating_add(M::FUNCTION_MAX);
+        if env.fuel {
+            (self.costs, self.begun) = (fuel::costs(body)?, 0);
+            self.charge(next);
+        }
         while !self.frames.is_empty() {
             if self.is_full() {
                 return Err(CompileError::Limit(index, "its code is too large"));
@@ -117,6 +128,9 @@ impl<'a, M: Masm> Walk<'a, M> {
                     (reader.original_position() - start) as usize
                 }
             };
+            if env.fuel {
+                self.charge(next);
+            }
             #[cfg(debug_assertions)]
             if self.reachable {
                 self.state.check();
@@ -124,6 +138,18 @@ impl<'a, M: Masm> Walk<'a, M> {
         }
         self.state.m.finish_function(record);
         Ok(M::frame_size(&self.plan))
+    }
+
+    /// Takes the fuel for the run of operators that begins at a place of the body, if one does and can be reached. No operator
+    /// that ends a run leaves its outcome in flags.
+    fn charge(&mut self, at: usize) {
+        while let Some(&Cost { at: _, units }) = self.costs.get(self.begun).filter(|cost| cost.at <= at) {
+            self.begun += 1;
+            if self.reachable && units > 0 {
+                self.state.m.spend_fuel(units);
+                self.state.m.trap_if(Cond::LtU, TrapCode::OutOfFuel);
+            }
+        }
     }
 
     /// Lists the locals, parameters first.

@@ -1,6 +1,7 @@
 //! What is known of a module, apart from its code.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use kitbag_fs::Bytes;
 
@@ -184,6 +185,9 @@ impl ModuleInfo {
             globals: self.globals.iter().map(|ty| GlobalEnv { kind: ty.content.kind() }).collect(),
             imported_globals: self.imported_globals as u32,
             layout: self.layout(),
+            fuel: engine.config().consume_fuel,
+            max_code: u32::try_from(engine.config().max_code_size).ok(),
+            deadline: engine.config().max_compile_time.and_then(|time| Instant::now().checked_add(time)),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::jit::abi::{self, Context, RESULTS_MAX, Returned, TrapCode};
 use crate::memory::MemoryData;
 use crate::owned::Owned;
 use crate::table::TableData;
-use crate::{Engine, Error, GlobalType, Result};
+use crate::{Engine, Error, GlobalType, ResourceLimiter, Result};
 
 /// What goes on once the guest is unwound.
 pub(crate) enum Pending {
@@ -30,6 +30,28 @@ pub(crate) enum Pending {
     /// A host function panicked.
     Panic(Box<dyn Any + Send>),
 }
+
+impl From<TrapCode> for Pending {
+    fn from(code: TrapCode) -> Pending {
+        Pending::Trap(code)
+    }
+}
+
+impl From<Error> for Pending {
+    fn from(error: Error) -> Pending {
+        Pending::Error(error)
+    }
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Growth {
+    Memory,
+    Table,
+}
+
+/// Shows the limiter of a store, which is in its data.
+pub(super) type Limiter = Box<dyn FnMut(NonNull<StoreOpaque>, &mut dyn FnMut(&mut dyn ResourceLimiter)) + Send + Sync>;
 
 /// A global, wherever it is.
 pub(crate) struct GlobalData {
@@ -53,6 +75,9 @@ pub(crate) struct StoreOpaque {
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
     pub(crate) pending: Option<Pending>,
     pub(crate) interrupt: Arc<Interrupt>,
+    limiter: Option<Limiter>,
+    /// What is left; only where the engine's guests use it up.
+    fuel: Owned<u64>,
     /// Whether a guest was left between any two of its instructions, or a host function panicked.
     pub(crate) torn: bool,
     stack_limit: u64,
@@ -78,6 +103,7 @@ unsafe impl Sync for StoreOpaque {}
 impl StoreOpaque {
     pub(super) fn new(engine: &Engine) -> StoreOpaque {
         // Read only where a call wrote.
+        let fuel = Owned::new(0);
         let results = NonNull::from(Box::leak(Box::<[abi::Global]>::new_uninit_slice(RESULTS_MAX))).cast();
         StoreOpaque {
             id: StoreId::next(),
@@ -87,6 +113,7 @@ impl StoreOpaque {
                 stack_limit: u64::MAX,
                 builtins: &raw const BUILTINS,
                 results: results.cast::<abi::Global>().as_ptr(),
+                fuel: fuel.as_ptr(),
                 store: ptr::null_mut(),
                 instance: ptr::null_mut(),
             }),
@@ -99,7 +126,9 @@ impl StoreOpaque {
             kept: Vec::new(),
             externs: Vec::new(),
             pending: None,
-            interrupt: Arc::default(),
+            interrupt: Arc::new(Interrupt::new(engine.config().interrupt_signal)),
+            limiter: None,
+            fuel,
             torn: false,
             stack_limit: u64::MAX,
         }
@@ -150,8 +179,53 @@ impl StoreOpaque {
 
     /// # Errors
     /// [`Limit`](Error::Limit), where one more of `what` is too many.
-    pub(crate) fn check_count(&self, count: usize, most: usize, what: &str) -> Result<()> {
+    pub(crate) fn check_count(
+        &mut self,
+        count: usize,
+        most: usize,
+        what: &str,
+        limited: impl Fn(&dyn ResourceLimiter) -> usize,
+    ) -> Result<()> {
+        let most = self.ask_limiter(|limiter| limited(limiter)).map_or(most, |limited| most.min(limited));
         if count <= most { Ok(()) } else { Err(Error::Limit(format!("more than {most} {what} in a store"))) }
+    }
+
+    pub(super) fn set_limiter(&mut self, limiter: Limiter) {
+        self.limiter = Some(limiter);
+    }
+
+    /// What the limiter answers, if there is one.
+    fn ask_limiter<R>(&mut self, question: impl FnOnce(&mut dyn ResourceLimiter) -> R) -> Option<R> {
+        let store = NonNull::new(self.root.get().store.cast::<StoreOpaque>())?;
+        let (mut question, mut answer) = (Some(question), None);
+        self.limiter.as_mut()?(store, &mut |limiter| answer = question.take().map(|ask| ask(limiter)));
+        answer
+    }
+
+    /// Whether the limiter, if there is one, allows something to grow.
+    ///
+    /// # Errors
+    /// The limiter's.
+    pub(crate) fn may_grow(&mut self, what: Growth, old: u64, new: u64, maximum: Option<u64>) -> Result<bool> {
+        let [old, new] = [old, new].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let maximum = maximum.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let answer = self.ask_limiter(|limiter| match what {
+            Growth::Memory => limiter.memory_growing(old, new, maximum),
+            Growth::Table => limiter.table_growing(old, new, maximum),
+        });
+        answer.unwrap_or(Ok(true))
+    }
+
+    /// Tells the limiter, if there is one, that something did not grow.
+    ///
+    /// # Errors
+    /// The limiter's.
+    pub(crate) fn grow_failed(&mut self, what: Growth, error: impl FnOnce() -> String) -> Result<()> {
+        let answer = self.ask_limiter(|limiter| match what {
+            Growth::Memory => limiter.memory_grow_failed(Error::Limit(error())),
+            Growth::Table => limiter.table_grow_failed(Error::Limit(error())),
+        });
+        answer.unwrap_or(Ok(()))
     }
 
     pub(crate) fn global(&self, index: u32) -> &GlobalData {
@@ -175,6 +249,42 @@ impl StoreOpaque {
         self.kept.push(functions);
     }
 
+    /// # Errors
+    /// [`Unsupported`](Error::Unsupported), where the engine's guests use up none.
+    fn check_fuel(&self) -> Result<()> {
+        match self.engine.config().consume_fuel {
+            true => Ok(()),
+            false => Err(Error::Unsupported("fuel is not used up unless Config::consume_fuel says so".into())),
+        }
+    }
+
+    pub(crate) fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.check_fuel()?;
+        *self.fuel.get_mut() = fuel;
+        Ok(())
+    }
+
+    pub(crate) fn get_fuel(&self) -> Result<u64> {
+        self.check_fuel().map(|()| *self.fuel.get())
+    }
+
+    /// Notes that there is none left, after compiled code found that there was less than it wanted.
+    pub(crate) fn exhaust_fuel(&mut self) {
+        *self.fuel.get_mut() = 0;
+    }
+
+    /// Takes so much, where guests use it up.
+    ///
+    /// # Errors
+    /// [`OutOfFuel`](TrapCode::OutOfFuel), where there is less.
+    pub(crate) fn spend_fuel(&mut self, units: u64) -> std::result::Result<(), TrapCode> {
+        if self.engine.config().consume_fuel {
+            let left = self.fuel.get().checked_sub(units).ok_or(TrapCode::OutOfFuel)?;
+            *self.fuel.get_mut() = left;
+        }
+        Ok(())
+    }
+
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             instances: self.instances.len(),
@@ -191,8 +301,10 @@ impl StoreOpaque {
     pub(crate) fn rewind(&mut self, mark: &Mark) {
         self.id = StoreId::next();
         // A handle of before must not stop whoever comes next.
-        self.interrupt = Arc::default();
+        self.interrupt = Arc::new(Interrupt::new(self.engine.config().interrupt_signal));
         self.pending = None;
+        self.limiter = None;
+        *self.fuel.get_mut() = 0;
         self.externs.clear();
         self.instances.truncate(mark.instances);
         self.memories.truncate(mark.memories);

@@ -12,6 +12,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use super::{Frame, Trap, thread};
 use crate::Result;
@@ -62,6 +63,14 @@ thread_local! {
 /// The innermost entry of this thread, or null.
 pub(super) fn innermost() -> *mut Link {
     INNERMOST.get()
+}
+
+/// What stops the guest that runs on this thread, and that called the host function that asks; none if no guest did, or
+/// nobody has a handle to stop it.
+pub(crate) fn running_interrupt() -> Option<Arc<Interrupt>> {
+    // SAFETY: the innermost entry runs, so its store lives; nothing changes this part of it meanwhile.
+    let interrupt = unsafe { &(*innermost().as_ref()?.store.as_ptr()).interrupt };
+    interrupt.event().is_some().then(|| Arc::clone(interrupt))
 }
 
 pub(super) fn capture() -> *mut Capture {

@@ -11,33 +11,49 @@
 use std::ffi::{c_int, c_void};
 use std::mem::{self, MaybeUninit};
 use std::ptr;
-use std::sync::{Once, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::activation::{Capture, Link, capture, innermost};
 use super::machine::Registers;
 use crate::code::{self, CodeInfo};
-use crate::interrupt;
 use crate::jit::abi::TrapCode;
 use crate::memory::MemoryData;
 use crate::owned::Owned;
 
-const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, interrupt::SIGNAL];
+/// What compiled code does where it traps.
+const FAULTS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 
-/// Who handled [`SIGNALS`] before.
-static PREVIOUS: OnceLock<[libc::sigaction; 5]> = OnceLock::new();
+/// One more than the largest number of a signal.
+const SIGNALS: usize = 65;
 
-/// Installs the handlers, once in the process' life.
+/// Who handled a signal before, by its number; there for those that are handled here.
+static PREVIOUS: [OnceLock<libc::sigaction>; SIGNALS] = [const { OnceLock::new() }; SIGNALS];
+
+/// Whether guests can be interrupted by a signal: not by what faults are, nor by what the system keeps for itself.
+pub(crate) fn can_interrupt(signal: c_int) -> bool {
+    let reserved = [libc::SIGKILL, libc::SIGSTOP, 32, 33];
+    (1..SIGNALS as c_int).contains(&signal) && !FAULTS.contains(&signal) && !reserved.contains(&signal)
+}
+
+/// Installs the handlers of faults and of the signal that interrupts, each once in the process' life.
 ///
 /// # Panics
 /// If the system refuses, which it does only for signals that cannot be handled.
-pub(crate) fn install_handlers() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        PREVIOUS.get_or_init(|| SIGNALS.map(|signal| change_action(signal, None)));
-        for signal in SIGNALS {
+pub(crate) fn install_handlers(interrupt: c_int) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    for signal in FAULTS.into_iter().chain([interrupt]) {
+        let previous = &PREVIOUS[signal as usize];
+        if previous.get().is_none() {
+            // Known before our handler can be called.
+            previous.get_or_init(|| change_action(signal, None));
             change_action(signal, Some(&own_action(signal)));
         }
-    });
+    }
+}
+
+fn is_fault(signal: c_int) -> bool {
+    FAULTS.contains(&signal)
 }
 
 fn own_action(signal: c_int) -> libc::sigaction {
@@ -46,7 +62,7 @@ fn own_action(signal: c_int) -> libc::sigaction {
     action.sa_sigaction = handle as *const () as usize;
     // A fault in the handler itself must end the process, not come back here: so no SA_NODEFER.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    if signal == interrupt::SIGNAL {
+    if !is_fault(signal) {
         action.sa_flags |= libc::SA_RESTART;
     }
     action
@@ -80,7 +96,7 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
     let Some(link) = (unsafe { innermost().as_ref() }) else {
         return false;
     };
-    if sent(info) != (signal == interrupt::SIGNAL) {
+    if sent(info) == is_fault(signal) {
         return false;
     }
     let registers = Registers::of(context);
@@ -113,7 +129,7 @@ unsafe fn cause(
         // SAFETY: the instruction was undefined.
         libc::SIGILL => unsafe { registers.trap_code() },
         libc::SIGFPE => Some(TrapCode::IntegerOverflow),
-        interrupt::SIGNAL => {
+        signal if !is_fault(signal) => {
             // SAFETY: the store lives, and compiled code runs, so nothing borrows it.
             let requested = unsafe { (*link.store.as_ptr()).interrupt.is_requested() };
             (requested && code.function_at(registers.pc).is_some()).then_some(TrapCode::Interrupted)
@@ -161,15 +177,15 @@ unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, 
 /// # Safety
 /// As the system calls a handler.
 unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let place = SIGNALS.iter().position(|&own| own == signal);
-    let Some(previous) = place.zip(PREVIOUS.get()).map(|(place, all)| &all[place]) else {
+    let Some(previous) = PREVIOUS.get(signal as usize).and_then(OnceLock::get) else {
         return;
     };
     // SAFETY: the caller's promise.
     let sent = sent(unsafe { &*info });
     match previous.sa_sigaction {
         libc::SIG_IGN if sent => {}
-        libc::SIG_DFL if signal == interrupt::SIGNAL => {}
+        // One that came too late to interrupt anybody must not end the process.
+        libc::SIG_DFL if !is_fault(signal) => {}
         libc::SIG_DFL | libc::SIG_IGN => default_action(signal, sent),
         // SAFETY: a handler of the kind that its flags say.
         function if previous.sa_flags & libc::SA_SIGINFO != 0 => unsafe {

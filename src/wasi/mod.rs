@@ -68,6 +68,7 @@ mod table;
 mod trace;
 mod types;
 pub mod unstable;
+mod waiting;
 
 pub use builder::{BuildError, WasiCtxBuilder};
 pub use clocks::{Clock, ClockId, SteppingClock, SystemClock};

@@ -6,12 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::clocks::ClockId;
 use super::stream::Interest;
 use super::table::{Handle, OpenFile};
 use super::types::Rights;
+use super::waiting::Stop;
 use super::{Errno, WasiCtx, guest};
 
 /// Subscriptions in one call, at the most. More are `EINVAL`.
@@ -210,20 +211,16 @@ fn elapse(waits: &mut [Wait], nanoseconds: u64) {
 /// Asks the host's descriptors, waiting so long (for ever without a time), marks those that are ready and
 /// says how many.
 fn ask(ctx: &WasiCtx, waits: &mut [Wait], timeout: Option<Duration>) -> Result<usize, Errno> {
+    let stop = Stop::of_guest();
     let (indices, mut polled) = descriptors(ctx, waits);
     if polled.is_empty() && timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Ok(0);
     }
-    match poll(&mut polled, timeout.map(timespec).as_ref()) {
-        Ok(ready) => {
-            for (index, answer) in indices.into_iter().zip(&polled) {
-                waits[index].answered(ctx, answer.revents());
-            }
-            Ok(ready)
-        }
-        Err(rustix::io::Errno::INTR) => Ok(0),
-        Err(error) => Err(error.into()),
+    let ready = stop.poll(&mut polled, timeout.map(timespec).as_ref())?;
+    for (index, answer) in indices.into_iter().zip(&polled) {
+        waits[index].answered(ctx, answer.revents());
     }
+    Ok(ready)
 }
 
 /// What to poll, and for which subscription.

@@ -1,5 +1,6 @@
 //! Randomness: the system's, or one that makes a run reproducible.
 
+use super::waiting::Stop;
 use super::{Errno, WasiCtx, guest};
 
 /// Where a guest's random bytes come from.
@@ -58,12 +59,18 @@ impl Random for SeededRandom {
     }
 }
 
+/// Bytes that are made between two looks at whether the guest is to stop: some milliseconds, and a multiple of what any source
+/// makes at once, so that pieces make no difference.
+const PIECE: usize = 1 << 20;
+
 /// Fills a buffer with random bytes.
 ///
 /// # Errors
-/// `EFAULT`, `EIO`.
+/// `EFAULT`, `EIO`; `EINTR` where the guest is to stop.
 pub fn random_get(memory: &mut [u8], ctx: &mut WasiCtx, buffer: u32, len: u32) -> Result<(), Errno> {
-    ctx.random.fill(guest::bytes_mut(memory, buffer, len)?)
+    let stop = Stop::of_guest();
+    let mut pieces = guest::bytes_mut(memory, buffer, len)?.chunks_mut(PIECE);
+    pieces.try_for_each(|piece| stop.check().and_then(|()| ctx.random.fill(piece)))
 }
 
 #[cfg(test)]

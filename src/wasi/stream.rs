@@ -9,11 +9,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kitbag_fs::FileType;
+use rustix::event::PollFd;
 use rustix::io::Errno as Os;
 
 use super::Errno;
 use super::sockets::Receive;
 use super::types::FdFlags;
+use super::waiting::Stop;
 
 /// Something that is read from or written to in order. What a method is not implemented for is `EBADF`.
 pub trait Stream: Send + Sync {
@@ -247,17 +249,20 @@ pub(crate) fn would_wait(stream: &dyn Stream, flags: FdFlags, interest: Interest
 }
 
 /// Does what a signal interrupted again, and waits where the host's descriptor does not.
+///
+/// # Errors
+/// The action's, and `EINTR` where the guest is to stop meanwhile.
 pub(crate) fn retry<T>(
     fd: BorrowedFd<'_>,
     interest: Interest,
     mut action: impl FnMut() -> Result<T, Os>,
 ) -> Result<T, Errno> {
+    let stop = Stop::of_guest();
     loop {
+        stop.until_ready(fd, interest)?;
         match action() {
             Err(Os::INTR) => {}
-            Err(Os::AGAIN) => {
-                _ = rustix::event::poll(&mut [rustix::event::PollFd::from_borrowed_fd(fd, interest.flags())], None);
-            }
+            Err(Os::AGAIN) => _ = stop.poll(&mut vec![PollFd::from_borrowed_fd(fd, interest.flags())], None)?,
             result => return result.map_err(Errno::from),
         }
     }

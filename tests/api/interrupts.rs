@@ -1,5 +1,6 @@
 //! Guests that are stopped from outside.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -126,4 +127,95 @@ fn a_host_function_ends_by_itself_and_its_guest_after_it() {
     watchdog.join().unwrap();
     // Not at all, if the request came before the entry.
     assert!(*store.data() <= 1);
+}
+
+/// Each of these takes seconds or for ever, most of it in one builtin.
+const LONG: &str = r#"(module
+    (memory 65536) (memory $other 65536) (table $t 10000000 funcref) (table $u 10000000 funcref) (elem declare func $leaf)
+    (func $leaf)
+    (func (export "fill") (loop $again
+        (memory.fill (i32.const 0) (i32.const 0) (i32.const -1)) (br $again)))
+    (func (export "copy") (loop $again
+        (memory.copy $other 0 (i32.const 0) (i32.const 0) (i32.const -1)) (br $again)))
+    (func (export "overlapping") (loop $again
+        (memory.copy (i32.const 1) (i32.const 0) (i32.const -1)) (br $again)))
+    (func (export "elements") (loop $again
+        (table.fill $t (i32.const 0) (ref.func $leaf) (i32.const 10000000))
+        (table.copy $u $t (i32.const 0) (i32.const 0) (i32.const 10000000)) (br $again)))
+    (func (export "grow") (loop $again (drop (memory.grow (i32.const 1))) (br $again)))
+    (func (export "grow_table") (loop $again (drop (table.grow $t (ref.func $leaf) (i32.const 1))) (br $again)))
+    (func $recurse (export "recurse") (call $recurse) (call $recurse)))"#;
+
+#[test]
+fn long_operations_end_on_their_way() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, LONG).unwrap();
+    for name in ["fill", "copy", "overlapping", "elements", "grow", "grow_table"] {
+        let mut store = Store::new(&engine, ());
+        let instance = Linker::new(&engine).instantiate(&mut store, &module).unwrap();
+        let run = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+        let handle = store.interrupt_handle();
+        let watchdog = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            handle.interrupt();
+        });
+        assert_eq!(code(run.call(&mut store, ())), Some(TrapCode::Interrupted), "{name}");
+        watchdog.join().unwrap();
+    }
+    let mut store = Store::new(&engine, ());
+    let instance = Linker::new(&engine).instantiate(&mut store, &module).unwrap();
+    let recurse = instance.get_typed_func::<(), ()>(&mut store, "recurse").unwrap();
+    assert_eq!(code(recurse.call(&mut store, ())), Some(TrapCode::StackOverflow));
+}
+
+/// An embedder's own function that waits, for something that never comes.
+#[test]
+fn a_host_function_that_waits_for_the_event_too_is_woken() {
+    let engine = Engine::default();
+    let mut linker: Linker<rustix::fd::OwnedFd> = Linker::new(&engine);
+    let wait = |caller: Caller<'_, rustix::fd::OwnedFd>| {
+        let event = caller.interrupt_event().ok_or_else(|| Error::host("nobody can stop it"))?;
+        let both = [caller.data().as_fd(), event];
+        let mut both = both.map(|fd| rustix::event::PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::IN));
+        rustix::event::poll(&mut both, None).map_err(std::io::Error::from)?;
+        Ok::<(), Error>(())
+    };
+    linker.func_wrap("h", "wait", wait).unwrap();
+    let wat = r#"(module (import "h" "wait" (func $wait)) (func (export "run") (call $wait)))"#;
+    let module = Module::new(&engine, wat).unwrap();
+    let (reader, _writer) = rustix::pipe::pipe().unwrap();
+    let mut store = Store::new(&engine, reader);
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let run = instance.get_typed_func::<(), ()>(&mut store, "run").unwrap();
+    assert_eq!(run.call(&mut store, ()).unwrap_err().to_string(), "nobody can stop it");
+    for _ in 0..3 {
+        let handle = store.interrupt_handle();
+        let watchdog = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            handle.interrupt();
+        });
+        assert_eq!(code(run.call(&mut store, ())), Some(TrapCode::Interrupted));
+        watchdog.join().unwrap();
+        // The event is not readable any more, or the next round would not wait.
+        store.clear_interrupt();
+    }
+}
+
+#[test]
+fn the_signal_can_be_another_one() {
+    for signal in [libc::SIGUSR2, libc::SIGRTMAX() - 1] {
+        let engine = Engine::new(kitbag::Config::new().interrupt_signal(signal)).unwrap();
+        let module = Module::new(&engine, r#"(module (func (export "spin") (loop $again (br $again))))"#).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Linker::new(&engine).instantiate(&mut store, &module).unwrap();
+        let spin = instance.get_typed_func::<(), ()>(&mut store, "spin").unwrap();
+        let handle = store.interrupt_handle();
+        let watchdog = std::thread::spawn(move || handle.interrupt());
+        assert_eq!(code(spin.call(&mut store, ())), Some(TrapCode::Interrupted));
+        watchdog.join().unwrap();
+    }
+    for signal in [0, libc::SIGKILL, libc::SIGSEGV, 32, 65, -1] {
+        let refused = Engine::new(kitbag::Config::new().interrupt_signal(signal));
+        assert!(matches!(refused, Err(Error::Unsupported(_))), "{signal}");
+    }
 }

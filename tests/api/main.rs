@@ -2,6 +2,8 @@
 
 mod cache;
 mod calls;
+mod fuel;
+mod hammer;
 mod host;
 mod interrupts;
 mod limits;

@@ -187,6 +187,39 @@ fn missing_imports_that_are_never_called() {
     assert_eq!(kitbag!["--unknown-imports", "zero", global].prints(), "");
 }
 
+/// Whatever a guest does for ever, it does until its time is up.
+#[test]
+fn time_that_runs_out_elsewhere() {
+    let folder = scratch();
+    let sleep = r#"(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))"#;
+    let random = r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#;
+    for (name, import, body) in [
+        ("fill", "", "(memory.fill (i32.const 0) (i32.const 0) (i32.const -1))"),
+        ("grow", "", "(drop (memory.grow (i32.const 1)))"),
+        ("sleep", sleep, "(drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"),
+        ("random", random, "(drop (call $random (i32.const 0) (i32.const -1)))"),
+    ] {
+        // At 0 is a subscription to the clock, for a time some centuries away.
+        let text = format!(
+            r#"(module {import} (memory (export "memory") 65536)
+                (data (i32.const 16) "\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\70")
+                (func (export "_start") (loop $again {body} (br $again))))"#
+        );
+        let path = write(folder.path(), &format!("{name}.wat"), &text);
+        kitbag!["--timeout", "100ms", path].fails(124, &["timeout", name]);
+    }
+}
+
+#[test]
+fn fuel() {
+    let outcome = kitbag!["--fuel", "100000", guest("loop.wat")].outcome();
+    assert_eq!((outcome.status, &outcome.stdout[..]), (Some(137), "looping\n"), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("kitbag: limit reached: ") && outcome.stderr.contains("fuel"), "{outcome:?}");
+    assert_eq!(kitbag!["--fuel", "1000", guest("hello.wat")].prints(), "hello, world\n");
+    kitbag!["--fuel", "1", guest("hello.wat")].fails(137, &["limit reached"]);
+    kitbag!["--fuel", "much", guest("hello.wat")].fails(2, &["--fuel"]);
+}
+
 #[test]
 fn time_that_runs_out() {
     let outcome = kitbag!["--timeout", "50ms", guest("loop.wat")].outcome();

@@ -16,6 +16,7 @@ mod readdir;
 mod reading;
 mod rights;
 mod sockets;
+mod stopping;
 mod streams;
 mod threats;
 mod tracing;

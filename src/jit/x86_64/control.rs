@@ -379,6 +379,13 @@ impl Masm for Assembler {
         self.cold.push(Cold::Trap { from, code });
     }
 
+    fn spend_fuel(&mut self, units: u32) {
+        // What is subtracted is sign-extended from 32 bits; no function of a valid module has so many operators.
+        let units = i32::try_from(units).unwrap_or(i32::MAX);
+        from_mem!(self, field(offset_of!(Context, fuel) as u32), mov Rq(R11.number()));
+        asm!(self; sub QWORD [r11], units);
+    }
+
     fn compare(&mut self, width: Width, lhs: Src, rhs: Src) {
         self.compare_impl(width, lhs, rhs);
     }
