@@ -181,6 +181,29 @@ impl Config {
         self.feature(WASM3, enable)
     }
 
+    /// Whether vectors are accepted, which are of 2.0; without them, relaxed operators are not either. On unless set.
+    pub fn wasm_simd(&mut self, enable: bool) -> &mut Config {
+        let relaxed = if enable { WasmFeatures::empty() } else { WasmFeatures::RELAXED_SIMD };
+        self.feature(WasmFeatures::SIMD.union(relaxed), enable)
+    }
+
+    /// Whether operators for whole ranges of memories and tables are accepted, which are of 2.0. On unless set.
+    pub fn wasm_bulk_memory(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::BULK_MEMORY, enable)
+    }
+
+    /// Whether references are values and modules may have several tables, as in 2.0; without, typed function references
+    /// are not accepted either. On unless set.
+    pub fn wasm_reference_types(&mut self, enable: bool) -> &mut Config {
+        let typed = if enable { WasmFeatures::empty() } else { WasmFeatures::FUNCTION_REFERENCES };
+        self.feature(WasmFeatures::REFERENCE_TYPES.union(typed), enable)
+    }
+
+    /// Whether functions and blocks may have several results, and blocks parameters, as in 2.0. On unless set.
+    pub fn wasm_multi_value(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::MULTI_VALUE, enable)
+    }
+
     /// Whether vectors' relaxed operators are accepted. On unless set.
     pub fn wasm_relaxed_simd(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::RELAXED_SIMD, enable)

@@ -52,6 +52,21 @@ impl Error {
         Error::Host(error.into())
     }
 
+    /// A host function's own error, if it is of this type.
+    ///
+    /// ```
+    /// let error = kitbag::Error::host(std::fmt::Error);
+    /// assert!(error.downcast_ref::<std::fmt::Error>().is_some());
+    /// assert!(error.downcast_ref::<std::io::Error>().is_none());
+    /// ```
+    #[must_use]
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Error::Host(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// The trap, if it is one.
     #[must_use]
     pub fn trap(&self) -> Option<&Trap> {

@@ -155,6 +155,69 @@ impl<T: 'static> Linker<T> {
         Ok(self)
     }
 
+    /// Makes an instance of a module, runs its `_initialize` if it is a reactor, and defines all its exports under the
+    /// name `name`.
+    ///
+    /// ```
+    /// use kitbag::{Engine, Linker, Module, Store};
+    ///
+    /// let engine = Engine::default();
+    /// let (mut linker, mut store) = (Linker::new(&engine), Store::new(&engine, ()));
+    /// let library = Module::new(&engine, r#"(module (global $n (mut i32) (i32.const 0))
+    ///     (func (export "_initialize") (global.set $n (i32.const 7)))
+    ///     (func (export "seven") (result i32) (global.get $n)))"#)?;
+    /// linker.module(&mut store, "library", &library)?.alias("library", "seven", "main", "lucky")?;
+    /// let seven = linker.get(&mut store, "main", "lucky").and_then(kitbag::Extern::into_func).unwrap();
+    /// assert_eq!(seven.typed::<(), i32>(&store)?.call(&mut store, ())?, 7);
+    /// # Ok::<(), kitbag::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Linker::instantiate`] and [`Linker::instance`], and what ended `_initialize`.
+    pub fn module(
+        &mut self,
+        mut store: impl AsContextMut<Data = T>,
+        name: &str,
+        module: &Module,
+    ) -> Result<&mut Linker<T>> {
+        let instance = self.instantiate(&mut store, module)?;
+        if instance.get_func(&mut store, "_initialize").is_some() {
+            instance.get_typed_func::<(), ()>(&mut store, "_initialize")?.call(&mut store, ())?;
+        }
+        self.instance(store, name, instance)
+    }
+
+    /// Defines another name for what has one.
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), where there is nothing of the old name, or the new one is defined already.
+    pub fn alias(&mut self, module: &str, name: &str, as_module: &str, as_name: &str) -> Result<&mut Linker<T>> {
+        let definition = self.find(module, name).cloned();
+        let missing = || Error::Link(format!("\"{module}\" \"{name}\" is not defined"));
+        self.insert(as_module, as_name, definition.ok_or_else(missing)?)
+    }
+
+    /// Defines everything that is defined under one module's name under another's, too.
+    ///
+    /// # Errors
+    /// As for [`Linker::alias`].
+    pub fn alias_module(&mut self, module: &str, as_module: &str) -> Result<&mut Linker<T>> {
+        let names = self.names.get(module).cloned();
+        for (name, definition) in names.ok_or_else(|| Error::Link(format!("\"{module}\" is not defined")))? {
+            self.insert(as_module, &name, definition)?;
+        }
+        Ok(self)
+    }
+
+    /// Everything that is defined, in no order: module, name, and what it is in this store.
+    pub fn iter<'a>(
+        &'a self,
+        mut store: impl AsContextMut<Data = T> + 'a,
+    ) -> impl Iterator<Item = (&'a str, &'a str, Extern)> {
+        let names = self.names.iter().flat_map(|(module, names)| names.keys().map(move |name| (&**module, &**name)));
+        names.filter_map(move |(module, name)| Some((module, name, self.get(&mut store, module, name)?)))
+    }
+
     fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Linker<T>> {
         let names = self.names.entry(module.into()).or_default();
         if names.contains_key(name) && !self.shadowing {

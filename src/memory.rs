@@ -247,6 +247,16 @@ impl Memory {
         (self.get_mut(store).bytes_mut(), data)
     }
 
+    /// Where its bytes are, until it grows or its store is dropped.
+    pub fn data_ptr(&self, store: impl AsContext) -> *mut u8 {
+        self.get(store.as_context().opaque()).abi.base
+    }
+
+    /// Bytes of its pages.
+    pub fn page_size(&self, store: impl AsContext) -> u64 {
+        self.get(store.as_context().opaque()).ty.page_size()
+    }
+
     /// Its size in pages.
     pub fn size(&self, store: impl AsContext) -> u64 {
         self.get(store.as_context().opaque()).pages()

@@ -20,6 +20,7 @@ mod text;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use kitbag_fs::Bytes;
@@ -33,7 +34,7 @@ use crate::jit::abi::{EntryStub, Layout};
 use crate::jit::{self, CompileError};
 use crate::memory::image::Image;
 use crate::trap::{Source, Symbol};
-use crate::{Engine, Error, ExportType, Frame, FuncType, ImportType, Result};
+use crate::{Engine, Error, ExportType, ExternType, Frame, FuncType, ImportType, Result};
 
 /// A compiled module. Cheap to clone.
 #[derive(Clone)]
@@ -92,6 +93,20 @@ impl Module {
     /// [`Limit`](Error::Limit) where a function is too large for the compiler or the system gives no memory.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
         Module::from_binary(engine, &to_binary(bytes.as_ref())?)
+    }
+
+    /// Compiles the module in a file, binary or in the text format.
+    ///
+    /// # Errors
+    /// As for [`Module::new`], and [`Host`](Error::Host) for a file that cannot be read.
+    pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
+        Module::new(engine, std::fs::read(path)?)
+    }
+
+    /// The type of an export, by name.
+    #[must_use]
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        self.0.info.export(name).map(|item| self.0.info.item_type(item))
     }
 
     /// Compiles a module in the binary format.

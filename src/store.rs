@@ -228,6 +228,12 @@ impl<T: 'static> Clone for StoreContext<'_, T> {
 impl<T: 'static> Copy for StoreContext<'_, T> {}
 
 impl<'a, T: 'static> StoreContext<'a, T> {
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &'a Engine {
+        self.opaque().engine()
+    }
+
     /// The host's data.
     #[must_use]
     pub fn data(&self) -> &'a T {
@@ -257,6 +263,28 @@ pub struct StoreContextMut<'a, T: 'static> {
 }
 
 impl<'a, T: 'static> StoreContextMut<'a, T> {
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.opaque().engine()
+    }
+
+    /// See [`Store::set_fuel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.opaque_mut().set_fuel(fuel)
+    }
+
+    /// See [`Store::get_fuel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_fuel(&self) -> Result<u64> {
+        self.opaque().get_fuel()
+    }
+
     /// The host's data.
     #[must_use]
     pub fn data(&self) -> &T {

@@ -154,6 +154,12 @@ impl MemoryType {
         MemoryType { minimum: minimum.into(), maximum: maximum.map(u64::from), index64: false, page_shift: 16 }
     }
 
+    /// A memory with 64-bit indices.
+    #[must_use]
+    pub fn new64(minimum: u64, maximum: Option<u64>) -> MemoryType {
+        MemoryType { minimum, maximum, index64: true, page_shift: 16 }
+    }
+
     /// Pages that it has from the beginning.
     #[must_use]
     pub fn minimum(&self) -> u64 {
@@ -217,6 +223,18 @@ impl TableType {
     #[must_use]
     pub fn new(element: RefType, minimum: u32, maximum: Option<u32>) -> TableType {
         TableType { element, minimum: minimum.into(), maximum: maximum.map(u64::from), index64: false }
+    }
+
+    /// A table with 64-bit indices.
+    #[must_use]
+    pub fn new64(element: RefType, minimum: u64, maximum: Option<u64>) -> TableType {
+        TableType { element, minimum, maximum, index64: true }
+    }
+
+    /// Whether its indices are 64-bit.
+    #[must_use]
+    pub fn is_64(&self) -> bool {
+        self.index64
     }
 
     /// The type of its elements.

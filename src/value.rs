@@ -79,6 +79,24 @@ impl Val {
         if let Val::F64(bits) = *self { Some(f64::from_bits(bits)) } else { None }
     }
 
+    /// The value, if it is a vector.
+    #[must_use]
+    pub fn v128(&self) -> Option<u128> {
+        if let Val::V128(bits) = *self { Some(bits) } else { None }
+    }
+
+    /// The function or null, if it is a reference to functions.
+    #[must_use]
+    pub fn func_ref(&self) -> Option<Option<Func>> {
+        if let Val::FuncRef(func) = *self { Some(func) } else { None }
+    }
+
+    /// The host's value or null, if it is a reference to such.
+    #[must_use]
+    pub fn extern_ref(&self) -> Option<Option<ExternRef>> {
+        if let Val::ExternRef(reference) = *self { Some(reference) } else { None }
+    }
+
     /// As compiled code holds it.
     ///
     /// # Panics
@@ -136,6 +154,34 @@ impl Val {
     }
 }
 
+macro_rules! unwrap {
+    ($($name:ident $get:ident $ty:ty;)*) => {
+        impl Val {
+            $(
+                #[doc = concat!("The value of what is known to be one of these: see [`Val::", stringify!($get), "`].")]
+                ///
+                /// # Panics
+                /// If it is another.
+                #[must_use]
+                #[track_caller]
+                pub fn $name(&self) -> $ty {
+                    self.$get().unwrap_or_else(|| panic!("a value is of type {}", self.ty()))
+                }
+            )*
+        }
+    };
+}
+
+unwrap! {
+    unwrap_i32 i32 i32;
+    unwrap_i64 i64 i64;
+    unwrap_f32 f32 f32;
+    unwrap_f64 f64 f64;
+    unwrap_v128 v128 u128;
+    unwrap_func_ref func_ref Option<Func>;
+    unwrap_extern_ref extern_ref Option<ExternRef>;
+}
+
 macro_rules! val_from {
     ($($from:ty => |$value:ident| $val:expr;)*) => {
         $(impl From<$from> for Val {
@@ -151,6 +197,7 @@ val_from! {
     u64 => |value| Val::I64(value as i64);
     f32 => |value| Val::F32(value.to_bits());
     f64 => |value| Val::F64(value.to_bits());
+    u128 => |value| Val::V128(value);
     Option<Func> => |value| Val::FuncRef(value);
     Func => |value| Val::FuncRef(Some(value));
     Option<ExternRef> => |value| Val::ExternRef(value);

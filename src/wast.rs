@@ -77,6 +77,9 @@ struct Runner {
 impl Runner {
     fn new(engine: &Engine) -> Result<Runner, Error> {
         let mut store = Store::new(engine, ());
+        if engine.config().consume_fuel {
+            store.set_fuel(u64::MAX)?;
+        }
         let linker = spectest(&mut store)?;
         Ok(Runner {
             store,

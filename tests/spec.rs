@@ -88,6 +88,12 @@ fn webassembly_2_without_guard_pages() {
     check(Config::new().wasm_3(false).guard_pages(false), spec(SpecVersion::V2), "wasm-v2/", 10_000);
 }
 
+/// The same with code that counts what it executes.
+#[test]
+fn webassembly_2_on_fuel() {
+    check(Config::new().wasm_3(false).consume_fuel(true), spec(SpecVersion::V2), "wasm-v2/", 10_000);
+}
+
 /// Exceptions and garbage collection are not here yet; the list says what that leaves open.
 #[test]
 fn webassembly_3() {

@@ -1,6 +1,8 @@
 //! Imports and exports between modules.
 
-use kitbag::{Engine, Error, Extern, Linker, Module, Store, TrapCode};
+use kitbag::{
+    Config, Engine, Error, Extern, Linker, Memory, MemoryType, Module, RefType, Store, Table, TableType, TrapCode, Val,
+};
 
 #[test]
 fn all_missing_imports_are_named_at_once() {
@@ -203,4 +205,76 @@ fn only_functions_can_be_traps() {
     linker.define_unknown_imports_as_traps(&module).unwrap();
     let error = linker.instantiate(&mut Store::new(&engine, ()), &module).unwrap_err().to_string();
     assert!(error.contains("3 of them") && !error.contains(r#""f""#), "{error}");
+}
+
+#[test]
+fn names_are_listed_and_given_again() {
+    let engine = Engine::default();
+    let (mut linker, mut store) = (Linker::new(&engine), Store::new(&engine, ()));
+    linker.module(&mut store, "lib", &Module::new(&engine, LIBRARY).unwrap()).unwrap();
+    linker.func_wrap("lib", "one", || 1).unwrap();
+    linker.alias_module("lib", "again").unwrap().alias("lib", "one", "other", "eins").unwrap();
+    let mut names: Vec<_> = linker.iter(&mut store).map(|(module, name, _)| format!("{module}.{name}")).collect();
+    names.sort();
+    let of = |module| ["bump", "count", "fail", "memory", "one", "table"].map(|name| format!("{module}.{name}"));
+    assert_eq!(names, [&of("again")[..], &of("lib"), &["other.eins".to_owned()]].concat());
+    assert!(matches!(linker.alias("lib", "none", "lib", "new"), Err(Error::Link(_))));
+    assert!(matches!(linker.alias("lib", "one", "lib", "bump"), Err(Error::Link(_))));
+    assert!(matches!(linker.alias_module("none", "new"), Err(Error::Link(_))));
+}
+
+/// As a type says, and with the host's own eyes.
+#[test]
+fn tables_and_memories_of_the_host_are_filled_and_copied() {
+    let mut store = Store::new(&Engine::default(), ());
+    let of = |ty: RefType| if ty.is_func() { Val::FuncRef(None) } else { Val::ExternRef(None) };
+    let table = |store: &mut Store<()>, ty| Table::new(store, TableType::new64(ty, 4, Some(8)), of(ty)).unwrap();
+    let (from, to) = (table(&mut store, RefType::EXTERNREF), table(&mut store, RefType::EXTERNREF));
+    let functions = table(&mut store, RefType::FUNCREF);
+    let seven = kitbag::ExternRef::new(&mut store, 7).unwrap();
+    from.fill(&mut store, 1, seven.into(), 2).unwrap();
+    Table::copy(&mut store, &to, 0, &from, 0, 3).unwrap();
+    Table::copy(&mut store, &to, 1, &to, 0, 3).unwrap();
+    let held: Vec<_> = (0..4).map(|index| to.get(&store, index).unwrap().unwrap_extern_ref().is_some()).collect();
+    assert_eq!(held, [false, false, true, true]);
+    assert!(from.fill(&mut store, 3, seven.into(), 2).unwrap_err().trap().is_some());
+    assert!(Table::copy(&mut store, &to, 2, &from, 0, 3).unwrap_err().trap().is_some());
+    assert!(matches!(Table::copy(&mut store, &functions, 0, &from, 0, 1), Err(Error::Type(_))));
+    assert!(to.ty(&store).is_64());
+    let memory = Memory::new(&mut store, MemoryType::new64(1, None)).unwrap();
+    assert!(memory.ty(&store).is_64() && memory.page_size(&store) == 65536);
+    assert_eq!(memory.data_ptr(&store).cast_const(), memory.data(&store).as_ptr());
+}
+
+#[test]
+fn features_are_single_settings() {
+    type Configure = fn(&mut Config) -> &mut Config;
+    let accepts = |configure: Configure, wat: &str| {
+        let mut config = Config::new();
+        Module::new(&Engine::new(configure(&mut config)).unwrap(), wat).is_ok()
+    };
+    let cases: [(Configure, &str); 4] = [
+        (|config| config.wasm_simd(false), "(module (func (drop (v128.const i64x2 0 0))))"),
+        (
+            |config| config.wasm_bulk_memory(false),
+            "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))",
+        ),
+        (|config| config.wasm_reference_types(false), "(module (func (param externref)))"),
+        (|config| config.wasm_multi_value(false), "(module (func (result i32 i32) i32.const 0 i32.const 0))"),
+    ];
+    for (without, wat) in cases {
+        assert!(accepts(|config| config, wat) && !accepts(without, wat), "{wat}");
+        assert!(accepts(without, "(module (memory 1) (func (export \"f\")))"));
+    }
+}
+
+#[test]
+fn modules_come_from_files_and_tell_their_exports() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("library.wat");
+    std::fs::write(&path, LIBRARY).unwrap();
+    let module = Module::from_file(&Engine::default(), &path).unwrap();
+    assert_eq!(module.get_export("count").unwrap().to_string(), "global (mut i32)");
+    assert_eq!(module.get_export("none"), None);
+    assert!(matches!(Module::from_file(&Engine::default(), folder.path().join("none")), Err(Error::Host(_))));
 }
