@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "maps and fills executable memory; see the module's Safety section")]
 
+mod coherence;
 mod registry;
 mod table;
 
@@ -17,6 +18,7 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{self, MapFlags, MprotectFlags, ProtFlags};
 
+pub(crate) use self::coherence::synchronize_thread;
 pub(crate) use self::registry::{CodeInfo, Registration, find};
 pub(crate) use self::table::Places;
 use crate::{Error, Result};
@@ -51,6 +53,7 @@ impl CodeMemory {
             ptr::copy_nonoverlapping(text.as_ptr(), base.as_ptr(), text.len());
             mm::mprotect(base.as_ptr().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC).map_err(limit)?;
         }
+        coherence::publish(memory.bytes());
         Ok(memory)
     }
 
@@ -64,6 +67,7 @@ impl CodeMemory {
     pub(crate) unsafe fn map(file: &File, range: Range<u64>) -> io::Result<CodeMemory> {
         let len = usize::try_from(range.end - range.start).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let base = map_file(file, range.start, len, ProtFlags::READ | ProtFlags::EXEC)?;
+        coherence::announce();
         Ok(CodeMemory { base, len })
     }
 

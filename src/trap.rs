@@ -1,6 +1,7 @@
 //! Traps: what they are to the host. How they happen is in [`signals`], how the guest is left in [`activation`].
 
 mod activation;
+#[cfg_attr(target_arch = "aarch64", path = "trap/aarch64.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "trap/x86_64.rs")]
 mod machine;
 mod signals;

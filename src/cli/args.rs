@@ -203,6 +203,10 @@ pub(crate) struct Compile {
     #[arg(long, value_name = "N")]
     pub(crate) func: Option<String>,
 
+    /// The machine, with all that the compiler knows of its newest processors [default: this one]
+    #[arg(long, value_name = "MACHINE", value_parser = kitbag::jit::Target::NAMES)]
+    pub(crate) target: Option<String>,
+
     /// The module (.wasm or .wat), or the bundle whose program it is.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,

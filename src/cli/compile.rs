@@ -17,7 +17,8 @@ use super::report::{Failure, cause};
 pub(super) fn run(options: &Compile) -> Result<i32, Failure> {
     let Program { place, module, .. } = Program::open(&options.file)?;
     let engine = Engine::default();
-    let disassembly = Disassembly::new(&engine, &module, Target::host());
+    let target = options.target.as_deref().and_then(Target::newest).unwrap_or_default();
+    let disassembly = Disassembly::new(&engine, &module, target);
     let disassembly = disassembly.map_err(|error| Failure::new("cannot load", &place, error))?;
     let functions = match &options.func {
         None => disassembly.functions(),

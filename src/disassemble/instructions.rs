@@ -105,12 +105,44 @@ impl<'a, F: Fn(usize) -> String> Instructions<'a, F> {
     fn aarch64(&self, range: Range<u32>, out: &mut String) {
         let decoder = InstDecoder::default();
         for at in range.step_by(4) {
-            let word = &self.text[at as usize..(at as usize + 4).min(self.text.len())];
-            match decoder.decode(&mut U8Reader::new(word)) {
+            let bytes = &self.text[at as usize..at as usize + 4];
+            let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+            if let Some(special) = self.aarch64_trap(word).or_else(|| self.aarch64_call(at, word)) {
+                line(out, at, format_args!("{special}"));
+                continue;
+            }
+            match decoder.decode(&mut U8Reader::new(bytes)) {
                 Ok(instruction) => line(out, at, format_args!("{instruction}")),
-                Err(error) => line(out, at, format_args!("{word:02x?}  ; {error:?}")),
+                Err(error) => line(out, at, format_args!("{word:08x}  ; {error:?}")),
             }
         }
+    }
+
+    /// An undefined instruction that says why.
+    fn aarch64_trap(&self, word: u32) -> Option<String> {
+        const TRAP: u32 = 0xb0;
+        let code = TrapCode::from_byte(word as u8).filter(|_| word >> 8 == TRAP)?;
+        Some(format!("udf  ; {code}"))
+    }
+
+    /// A call of another function, or a jump to one.
+    fn aarch64_call(&self, at: u32, word: u32) -> Option<String> {
+        const B: u32 = 0x14 >> 2;
+        const BL: u32 = 0x94 >> 2;
+        let name = match word >> 26 {
+            B => "b",
+            BL => "bl",
+            _ => return None,
+        };
+        let target = self.start.wrapping_add(at).wrapping_add(word << 6 >> 4);
+        // The distance has 26 bits and a sign, in instructions.
+        let target = if word >> 25 & 1 != 0 { target.wrapping_sub(1 << 28) } else { target };
+        let itself = self.start + 1..self.start + self.len();
+        if itself.contains(&target) {
+            return None;
+        }
+        let place = self.code.functions.binary_search_by_key(&target, |function| function.start).ok()?;
+        Some(format!("{name} {}", (self.label)(place)))
     }
 }
 

@@ -41,6 +41,8 @@ impl StoreOpaque {
         assert!(Engine::same(self.engine(), module.engine()), "a module was used with a store of another engine");
         let most = self.engine().config().max_instances;
         self.check_count(self.instances.len() + 1, most, "instances", |limiter| limiter.instances())?;
+        // Another thread may have compiled the module.
+        crate::code::synchronize_thread();
         let lens = (self.memories.len(), self.tables.len());
         let allocated = self.allocate_parts(module, imports);
         if allocated.is_err() {

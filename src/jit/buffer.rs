@@ -31,6 +31,11 @@ impl Buffer {
         self.bytes
     }
 
+    /// Takes back what was emitted from `at` on.
+    pub(crate) fn truncate(&mut self, at: u32) {
+        self.bytes.truncate(at as usize);
+    }
+
     /// The 32-bit field at `at`.
     pub(crate) fn field(&self, at: u32) -> u32 {
         let at = at as usize;

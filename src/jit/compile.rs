@@ -6,7 +6,7 @@ use super::positions::{Positions, Span};
 use super::scan::{Stats, scan};
 use super::target::{Backend, Processor, Relocation, Target};
 use super::walk::Walk;
-use super::{Code, CompileError, Function, FunctionCode, x86_64};
+use super::{Code, CompileError, Function, FunctionCode, aarch64, x86_64};
 use std::time::Instant;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, ValidatorResources};
 
@@ -26,6 +26,7 @@ pub fn compile(env: &Env, target: Target, functions: Vec<Function<'_>>, threads:
             Some(missing) => Err(CompileError::Processor(missing)),
             None => compile_for::<x86_64::Assembler>(env, features, &functions, threads),
         },
+        Processor::Aarch64(features) => compile_for::<aarch64::Assembler>(env, features, &functions, threads),
     }
     .map(|code| Code { processor_features: target.features(), ..code })
 }
@@ -60,6 +61,7 @@ pub fn positions(
 ) -> Result<Option<Vec<Span>>, CompileError> {
     match target.0 {
         Processor::X86_64(features) => positions_for::<x86_64::Assembler>(env, features, function, code),
+        Processor::Aarch64(features) => positions_for::<aarch64::Assembler>(env, features, function, code),
     }
 }
 
@@ -299,5 +301,6 @@ pub fn host_stub(target: Target, signature: &Signature) -> Vec<u8> {
     }
     match target.0 {
         Processor::X86_64(features) => stub::<x86_64::Assembler>(features, signature),
+        Processor::Aarch64(features) => stub::<aarch64::Assembler>(features, signature),
     }
 }

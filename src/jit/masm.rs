@@ -35,11 +35,13 @@ pub(crate) struct Address {
     /// Zero-extended to 64 bits.
     pub(crate) index: Option<Reg>,
     pub(crate) offset: i32,
+    /// Whether the index has more than 32 bits. Where it has not, a machine that can takes no more of it.
+    pub(crate) index64: bool,
 }
 
 impl Address {
     pub(crate) const fn new(base: Reg, offset: u32) -> Address {
-        Address { base, index: None, offset: offset as i32 }
+        Address { base, index: None, offset: offset as i32, index64: false }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of stores, files or WASI; [`abi`] is all that it shares with the runtime.
 
+mod aarch64;
 pub mod abi;
 mod buffer;
 mod compile;

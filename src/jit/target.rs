@@ -3,7 +3,7 @@
 
 use super::env::Signature;
 use super::masm::Masm;
-use super::x86_64;
+use super::{aarch64, x86_64};
 
 /// A machine, and what its processor is taken to have.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,7 @@ pub struct Target(pub(super) Processor);
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Processor {
     X86_64(x86_64::Features),
+    Aarch64(aarch64::Features),
 }
 
 impl Default for Target {
@@ -22,12 +23,15 @@ impl Default for Target {
 
 impl Target {
     /// The machines that there is a compiler for.
-    pub const NAMES: [&str; 1] = ["x86_64"];
+    pub const NAMES: [&str; 2] = ["x86_64", "aarch64"];
 
     /// This machine, with all that its processor has.
     #[must_use]
     pub fn host() -> Target {
-        Target(Processor::X86_64(x86_64::Features::detect()))
+        #[cfg(target_arch = "x86_64")]
+        return Target(Processor::X86_64(x86_64::Features::detect()));
+        #[cfg(target_arch = "aarch64")]
+        return Target(Processor::Aarch64(aarch64::Features::detect()));
     }
 
     /// A machine of [`Target::NAMES`], with no more than each of its processors that kitbag runs on has.
@@ -35,6 +39,7 @@ impl Target {
     pub fn named(name: &str) -> Option<Target> {
         Some(Target(match name {
             "x86_64" => Processor::X86_64(x86_64::Features::floor()),
+            "aarch64" => Processor::Aarch64(aarch64::Features::floor()),
             _ => return None,
         }))
     }
@@ -45,6 +50,7 @@ impl Target {
     pub fn newest(name: &str) -> Option<Target> {
         Some(Target(match name {
             "x86_64" => Processor::X86_64(x86_64::Features::newest()),
+            "aarch64" => Processor::Aarch64(aarch64::Features::newest()),
             _ => return None,
         }))
     }
@@ -54,6 +60,7 @@ impl Target {
     pub fn name(self) -> &'static str {
         match self.0 {
             Processor::X86_64(_) => "x86_64",
+            Processor::Aarch64(_) => "aarch64",
         }
     }
 
@@ -77,6 +84,7 @@ impl Target {
     pub fn features(self) -> u64 {
         match self.0 {
             Processor::X86_64(features) => features.bits(),
+            Processor::Aarch64(features) => features.bits(),
         }
     }
 
@@ -85,6 +93,7 @@ impl Target {
     pub fn feature_names(self, features: u64) -> String {
         let names: &[&str] = match self.0 {
             Processor::X86_64(_) => &x86_64::Features::NAMES,
+            Processor::Aarch64(_) => &aarch64::Features::NAMES,
         };
         let named = names.iter().enumerate().filter(|(place, _)| features >> place & 1 != 0);
         named.map(|(_, &name)| name).collect::<Vec<_>>().join(", ")
@@ -93,6 +102,7 @@ impl Target {
     fn feature(&mut self, name: &str) -> Option<&mut bool> {
         match &mut self.0 {
             Processor::X86_64(features) => features.named(name),
+            Processor::Aarch64(features) => features.named(name),
         }
     }
 }

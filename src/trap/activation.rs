@@ -123,6 +123,7 @@ pub(crate) unsafe fn enter(
     if unsafe { store.as_ref().interrupt.is_requested() } {
         return Err(Trap::new(TrapCode::Interrupted).into());
     }
+    crate::code::synchronize_thread();
     let mut link = Link { activation: Activation { stack_pointer: 0 }, store, previous };
     let link = &raw mut link;
     INNERMOST.set(link);

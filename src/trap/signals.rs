@@ -110,7 +110,7 @@ unsafe fn handle_guest(signal: c_int, info: &libc::siginfo_t, context: &mut libc
     let Some(pc) = exit.flatten() else {
         return false;
     };
-    Registers { pc, sp: link.activation.stack_pointer as usize }.set(context);
+    Registers::leave(context, pc, link.activation.stack_pointer as usize);
     true
 }
 
@@ -167,7 +167,7 @@ unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, 
         }
         // SAFETY: in a function with a frame of this size; at worst, what is read is on this stack but no address.
         registers = unsafe { registers.caller(size) };
-        let call = registers.pc - 1;
+        let call = registers.pc.wrapping_sub(1);
         known = code::find(call, |code| code.frame_at(call)).flatten();
     }
 }

@@ -27,10 +27,11 @@ impl Registers {
         Registers { pc: registers[PC] as usize, sp: registers[SP] as usize }
     }
 
-    pub(super) fn set(self, context: &mut libc::ucontext_t) {
+    /// Goes on elsewhere.
+    pub(super) fn leave(context: &mut libc::ucontext_t, pc: usize, sp: usize) {
         let registers = &mut context.uc_mcontext.gregs;
-        registers[PC] = self.pc as i64;
-        registers[SP] = self.sp as i64;
+        registers[PC] = pc as i64;
+        registers[SP] = sp as i64;
     }
 
     /// The trap that the undefined instruction here stands for.

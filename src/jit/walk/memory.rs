@@ -78,13 +78,13 @@ impl<M: Masm> Walk<'_, M> {
         let mut index = index;
         let reg = self.state.in_reg(&mut index);
         if memarg.offset + size <= MEMORY_GUARD {
-            let address = Address { base, index: Some(reg), offset: memarg.offset as i32 };
+            let address = Address { base, index: Some(reg), offset: memarg.offset as i32, index64: false };
             return Some(Place { address, temps: [index.temp, base_temp] });
         }
         let sum = self.sum(index, memarg.offset);
         self.state.m.compare(Width::W64, Src::Reg(sum), Src::Imm(FOUR_GIB));
         self.state.m.trap_if(Cond::GtU, TrapCode::MemoryOutOfBounds);
-        let address = Address { base, index: Some(sum), offset: 0 };
+        let address = Address { base, index: Some(sum), offset: 0, index64: true };
         Some(Place { address, temps: [Some(sum), base_temp] })
     }
 
@@ -95,11 +95,14 @@ impl<M: Masm> Walk<'_, M> {
             return None;
         }
         if let Ok(offset) = i32::try_from(at) {
-            return Some(Place { address: Address { base, index: None, offset }, temps: [base_temp, None] });
+            return Some(Place {
+                address: Address { base, index: None, offset, index64: false },
+                temps: [base_temp, None],
+            });
         }
         let index = self.state.alloc(false);
         self.state.m.mov(Kind::I64, Dst::Reg(index), Src::Imm(at));
-        let address = Address { base, index: Some(index), offset: 0 };
+        let address = Address { base, index: Some(index), offset: 0, index64: false };
         Some(Place { address, temps: [Some(index), base_temp] })
     }
 
@@ -132,7 +135,7 @@ impl<M: Masm> Walk<'_, M> {
         self.state.m.trap_if(Cond::LtU, TrapCode::MemoryOutOfBounds);
         self.state.release_reg(left);
         self.state.m.load_field(Kind::Ref, record, Address::new(record, offset_of!(Memory, base) as u32));
-        let address = Address { base: record, index: Some(at), offset: 0 };
+        let address = Address { base: record, index: Some(at), offset: 0, index64: true };
         Place { address, temps: [Some(at), Some(record)] }
     }
 

@@ -208,7 +208,7 @@ impl Assembler {
         if size <= 1024 {
             from_mem!(self, limit, cmp rsp);
         } else {
-            let below = Address { base: RSP, index: None, offset: -(size as i32) };
+            let below = Address { offset: -(size as i32), ..Address::new(RSP, 0) };
             from_mem!(self, below, lea Rq(R11.number()));
             from_mem!(self, limit, cmp Rq(R11.number()));
         }

@@ -152,7 +152,7 @@ impl Assembler {
     }
 
     fn lea(&mut self, width: Width, dst: Reg, base: Reg, offset: i32) {
-        let place = crate::jit::masm::Address { base, index: None, offset };
+        let place = crate::jit::masm::Address { base, index: None, offset, index64: false };
         match width {
             Width::W32 => from_mem!(self, place, lea Rd(dst.number())),
             Width::W64 => from_mem!(self, place, lea Rq(dst.number())),

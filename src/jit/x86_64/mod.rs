@@ -98,6 +98,7 @@ impl Features {
     }
 
     /// This processor's.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn detect() -> Features {
         Features {
             sse41: std::arch::is_x86_feature_detected!("sse4.1"),
@@ -182,7 +183,7 @@ pub(crate) struct Assembler {
 impl Assembler {
     /// A place in the frame.
     const fn slot(&self, offset: u32) -> Address {
-        Address { base: RSP, index: None, offset: offset as i32 - self.red_zone }
+        Address { base: RSP, index: None, offset: offset as i32 - self.red_zone, index64: false }
     }
 }
 

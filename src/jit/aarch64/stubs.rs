@@ -1,0 +1,154 @@
+//! Code between the host and compiled functions: one stub for each type that needs it.
+//!
+//! Compiled code leaves V8 to V15 alone, whose lower halves belong to the host.
+
+use super::memory::{LDR_X, STR_X};
+use super::{Assembler, CONTEXT, LINK, MEMORY, SP, V31, X0, X1, X16, X17, asm, x};
+use crate::jit::abi::{Activation, Context, FuncRef};
+use crate::jit::convention::{Place, Places};
+use crate::jit::env::{Kind, Signature};
+use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
+use crate::jit::reg::Reg;
+use dynasmrt::DynasmApi;
+use std::mem::offset_of;
+
+/// Where the entry stub keeps the address of the values: a temporary that is no argument.
+const VALUES: Reg = x(8);
+
+/// The place of a value in an array of them.
+const fn value(base: Reg, index: usize) -> Address {
+    Address::new(base, 16 * index as u32)
+}
+
+impl Assembler {
+    fn load_word(&mut self, dst: Reg, base: Reg, offset: usize) {
+        self.access(LDR_X, dst.number(), Address::new(base, offset as u32));
+    }
+
+    /// The host's registers; above them there is room for a word.
+    fn save_host(&mut self) {
+        asm!(self; stp x29, x30, [sp, -112]!; stp x19, x20, [sp, 16]; stp x21, x22, [sp, 32]);
+        asm!(self; stp x23, x24, [sp, 48]; stp x25, x26, [sp, 64]; stp x27, x28, [sp, 80]; mov x29, sp);
+    }
+
+    fn restore_host(&mut self) {
+        asm!(self; ldp x19, x20, [sp, 16]; ldp x21, x22, [sp, 32]; ldp x23, x24, [sp, 48]; ldp x25, x26, [sp, 64]);
+        asm!(self; ldp x27, x28, [sp, 80]; ldp x29, x30, [sp], 112; ret);
+    }
+
+    /// Copies 16-byte values through the assembler's own register.
+    fn copy_values(&mut self, to: Address, from: Address, count: usize) {
+        for i in 0..count as i32 {
+            let from = Address { offset: from.offset + 16 * i, ..from };
+            let to = Address { offset: to.offset + 16 * i, ..to };
+            self.load_value(Kind::V128, Reg::vector(V31), from);
+            self.store_value(Kind::V128, to, Src::Reg(Reg::vector(V31)));
+        }
+    }
+
+    /// From an array at `base` to where the callee expects them, stack arguments from the stack pointer on.
+    fn spread_params(&mut self, params: &[Kind], base: Reg) {
+        let mut places = Places::<Assembler>::new();
+        for (i, &kind) in params.iter().enumerate() {
+            match places.next(kind) {
+                Place::Reg(reg) => self.load_value(kind, reg, value(base, i)),
+                Place::Stack(offset) => {
+                    let scratch = if kind == Kind::V128 { Reg::vector(V31) } else { X17 };
+                    // Floats travel as integers of their width, so that an i32's upper half is zero on the stack too.
+                    let kind = match kind {
+                        Kind::F32 => Kind::I32,
+                        Kind::F64 => Kind::I64,
+                        kind => kind,
+                    };
+                    self.load_value(kind, scratch, value(base, i));
+                    self.mov(kind, Dst::Slot(offset), Src::Reg(scratch));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn trap_exit(m: &mut Assembler) {
+    asm!(m; mov w0, 1);
+    m.restore_host();
+}
+
+pub(super) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
+    let stack = Places::<Assembler>::stack_bytes(&signature.params).max(area).next_multiple_of(16);
+    m.save_host();
+    asm!(m; str x2, [sp, 96]; mov x16, sp; str x16, [x3, offset_of!(Activation, stack_pointer) as u32]);
+    asm!(m; mov x28, x0; mov x9, x1; mov x8, x2);
+    m.load_word(MEMORY, CONTEXT, offset_of!(Context, memory_base));
+    m.add_offset(SP, SP, -i64::from(stack));
+    m.spread_params(&signature.params, VALUES);
+    asm!(m; blr x9);
+    m.add_offset(SP, SP, stack.into());
+    m.load_word(VALUES, SP, 96);
+    if let Some(&first) = signature.results.first() {
+        m.store_value(first, value(VALUES, 0), Src::Reg(Assembler::result(first)));
+    }
+    if signature.results.len() > 1 {
+        m.load_word(X17, CONTEXT, offset_of!(Context, results));
+        m.copy_values(value(VALUES, 1), value(X17, 0), signature.results.len() - 1);
+    }
+    asm!(m; mov w0, wzr);
+    m.restore_host();
+}
+
+pub(super) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u32 {
+    let stack = Places::<Assembler>::stack_bytes(&signature.params);
+    let area = stack.max(area).next_multiple_of(16);
+    asm!(m; stp x28, x30, [sp, -16]!; str x27, [sp, -16]!);
+    m.add_offset(SP, SP, -i64::from(area));
+    for at in (0..stack).step_by(8) {
+        m.mov(Kind::I64, Dst::Slot(at), Src::Slot(area + 32 + at));
+    }
+    let limit = offset_of!(Context, stack_limit);
+    m.load_word(CONTEXT, X0, offset_of!(FuncRef, context));
+    m.load_word(X17, X1, limit);
+    m.access(STR_X, X17.number(), Address::new(CONTEXT, limit as u32));
+    m.load_word(MEMORY, CONTEXT, offset_of!(Context, memory_base));
+    m.load_word(X17, X0, offset_of!(FuncRef, code));
+    asm!(m; blr x17);
+    match signature.results.first() {
+        Some(Kind::F32) => asm!(m; fmov w0, s0),
+        Some(Kind::F64) => asm!(m; fmov x0, d0),
+        _ => {}
+    }
+    m.add_offset(SP, SP, area.into());
+    asm!(m; mov x1, xzr; ldr x27, [sp], 16; ldp x28, x30, [sp], 16; ret);
+    area + 24
+}
+
+pub(super) fn host_stub(m: &mut Assembler, signature: &Signature) {
+    let values = signature.params.len().max(signature.results.len());
+    let area = 16 * values as u32;
+    // The caller's instance, which knows where results go, stays below the return address.
+    asm!(m; stp x1, x30, [sp, -16]!);
+    m.add_offset(SP, SP, -i64::from(area));
+    let mut places = Places::<Assembler>::new();
+    for (i, &kind) in signature.params.iter().enumerate() {
+        match places.next(kind) {
+            Place::Reg(reg) => m.store_value(kind, value(SP, i), Src::Reg(reg)),
+            Place::Stack(offset) => m.mov(kind, Dst::Slot(16 * i as u32), Src::Slot(area + 16 + offset)),
+        }
+    }
+    m.load_word(X16, X0, offset_of!(FuncRef, context));
+    m.load_word(X16, X16, 0);
+    asm!(m; mov x2, sp; blr x16);
+    if signature.results.len() > 1 {
+        m.load_word(X17, SP, area as usize);
+        m.load_word(X17, X17, offset_of!(Context, results));
+        m.copy_values(value(X17, 0), value(SP, 1), signature.results.len() - 1);
+    }
+    match signature.results.first() {
+        Some(Kind::I32 | Kind::F32) => m.load_value(Kind::I32, X0, value(SP, 0)),
+        Some(Kind::I64 | Kind::F64 | Kind::Ref) => m.load_value(Kind::I64, X0, value(SP, 0)),
+        Some(Kind::V128) => m.load_value(Kind::V128, Assembler::VECTOR_RESULT, value(SP, 0)),
+        None => {}
+    }
+    m.add_offset(SP, SP, area.into());
+    // The status is in X1.
+    m.load_word(LINK, SP, 8);
+    asm!(m; add sp, sp, 16; ret);
+}
