@@ -14,6 +14,23 @@ const WASM3: WasmFeatures = WasmFeatures::RELAXED_SIMD
 
 const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WASM3);
 
+/// Who is told of compiled functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProfilingStrategy {
+    /// Nobody.
+    #[default]
+    None,
+    /// Linux' `perf`, by `/tmp/perf-PID.map` and by `jit-PID.dump` in the folder that the variable `JITDUMPDIR` names, or in the
+    /// present one:
+    ///
+    /// ```sh
+    /// perf record -k mono PROGRAM…; perf report
+    /// perf inject --jit -i perf.data -o perf.jit.data; perf annotate -i perf.jit.data
+    /// ```
+    Perf,
+}
+
 /// Features and limits of an [`Engine`](crate::Engine). Every limit is answered by an error, or by the
 /// -1 of `memory.grow` and `table.grow`, and counts what is used, not what is declared.
 ///
@@ -43,6 +60,7 @@ pub struct Config {
     pub(crate) consume_fuel: bool,
     pub(crate) interrupt_signal: i32,
     pub(crate) unused_features: Vec<String>,
+    pub(crate) profiler: ProfilingStrategy,
 }
 
 impl Default for Config {
@@ -71,6 +89,7 @@ impl Config {
             consume_fuel: false,
             interrupt_signal: crate::interrupt::SIGNAL,
             unused_features: Vec::new(),
+            profiler: ProfilingStrategy::None,
         }
     }
 
@@ -159,6 +178,12 @@ impl Config {
     /// [`Engine::new`](crate::Engine::new).
     pub fn interrupt_signal(&mut self, signal: i32) -> &mut Config {
         self.interrupt_signal = signal;
+        self
+    }
+
+    /// Who is told which functions there are, where, and by which names. Nobody unless set.
+    pub fn profiler(&mut self, strategy: ProfilingStrategy) -> &mut Config {
+        self.profiler = strategy;
         self
     }
 

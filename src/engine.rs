@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::code::CodeMemory;
 use crate::jit::{self, abi::MemoryStyle};
 use crate::memory::{self, Region};
-use crate::{Config, Error, FuncType, MemoryType, Module, Result, trap};
+use crate::profile::Profile;
+use crate::{Config, Error, FuncType, MemoryType, Module, ProfilingStrategy, Result, trap};
 
 /// Compiles modules and is shared by the stores that run them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,12 +20,13 @@ struct Inner {
     guarded: bool,
     signatures: Mutex<HashMap<FuncType, u32>>,
     stubs: Mutex<HashMap<jit::Signature, Arc<CodeMemory>>>,
+    profile: Option<Profile>,
 }
 
 impl Default for Engine {
     /// With the default [`Config`].
     fn default() -> Engine {
-        Engine::with(Config::new())
+        Engine::with(Config::new(), None)
     }
 }
 
@@ -33,7 +35,8 @@ impl Engine {
     /// [the signal that interrupts](Config::interrupt_signal), which pass on what is no guest's fault to whoever handled it before; who installs others later must pass on likewise.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::Error::Unsupported), where the configuration asks for what this machine does not have.
+    /// [`Unsupported`](crate::Error::Unsupported), where the configuration asks for what this machine does not have, and
+    /// [`Host`](crate::Error::Host), where a profile cannot be written.
     pub fn new(config: &Config) -> Result<Engine> {
         if let Some(name) = config.unused_features.iter().find(|name| !jit::is_processor_feature(name)) {
             return Err(Error::Unsupported(format!("the compiler uses no processor feature {name}")));
@@ -44,13 +47,17 @@ impl Engine {
                 "guests cannot be interrupted by signal {signal}; SIGURG is one that can"
             )));
         }
-        Ok(Engine::with(config.clone()))
+        let profile = match config.profiler {
+            ProfilingStrategy::None => None,
+            ProfilingStrategy::Perf => Some(Profile::new()?),
+        };
+        Ok(Engine::with(config.clone(), profile))
     }
 
-    fn with(config: Config) -> Engine {
+    fn with(config: Config, profile: Option<Profile>) -> Engine {
         trap::install_handlers(config.interrupt_signal);
         let guarded = config.guard_pages && Region::reserve(memory::GUARDED_BYTES).is_ok();
-        Engine(Arc::new(Inner { config, guarded, signatures: Mutex::default(), stubs: Mutex::default() }))
+        Engine(Arc::new(Inner { config, guarded, signatures: Mutex::default(), stubs: Mutex::default(), profile }))
     }
 
     /// Its configuration.
@@ -63,6 +70,11 @@ impl Engine {
     #[must_use]
     pub fn same(a: &Engine, b: &Engine) -> bool {
         Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    /// What is to know of functions that can run.
+    pub(crate) fn profile(&self) -> Option<&Profile> {
+        self.0.profile.as_ref()
     }
 
     /// What its modules are compiled for.

@@ -47,6 +47,7 @@ mod module;
 mod native;
 mod owned;
 mod pool;
+mod profile;
 mod store;
 mod table;
 mod trap;
@@ -58,7 +59,7 @@ pub mod wast;
 /// The file systems: the package `kitbag-fs`.
 pub use kitbag_fs as fs;
 
-pub use config::Config;
+pub use config::{Config, ProfilingStrategy};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use func::{Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};

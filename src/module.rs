@@ -31,8 +31,9 @@ pub(crate) use self::parse::parse;
 pub(crate) use self::text::to_binary;
 use crate::code::{CodeInfo, CodeMemory, Registration};
 use crate::jit::abi::{EntryStub, Layout};
-use crate::jit::{self, CompileError};
+use crate::jit::{self, CompileError, FunctionCode};
 use crate::memory::image::Image;
+use crate::profile::Loaded;
 use crate::trap::{Source, Symbol};
 use crate::{Engine, Error, ExportType, ExternType, Frame, FuncType, ImportType, Result};
 
@@ -135,7 +136,7 @@ impl Module {
     fn with_code(engine: &Engine, info: ModuleInfo, kept: Bytes, code: Code) -> Module {
         let types = info.signatures.iter().zip(0..).map(|(&id, index)| (id, index)).collect();
         let references = references(&info, &code);
-        Module(Arc::new(Inner {
+        let module = Module(Arc::new(Inner {
             engine: engine.clone(),
             layout: info.layout(),
             info,
@@ -150,7 +151,28 @@ impl Module {
             names: OnceLock::new(),
             images: OnceLock::new(),
             references,
-        }))
+        }));
+        if let Some(profile) = engine.profile() {
+            profile.load(module.loaded());
+        }
+        module
+    }
+
+    /// Its functions, and the code between instances, as a profile shows them.
+    fn loaded(&self) -> impl Iterator<Item = Loaded<'_>> {
+        let (code, names) = (self.code(), self.names());
+        let loaded = |name, place: FunctionCode| Loaded {
+            name,
+            address: code.memory.base() + place.start as usize,
+            code: &code.memory.bytes()[place.start as usize..place.end as usize],
+        };
+        let name = move |index: u32| match names.functions.get(&index) {
+            Some(name) => name.to_string(),
+            None => format!("wasm-function[{index}]"),
+        };
+        let functions = (self.0.info.imported_functions as u32..).zip(code.functions.iter());
+        let stubs = code.stubs.iter().map(move |&place| loaded("wasm-adapter".to_owned(), place));
+        functions.map(move |(index, &place)| loaded(name(index), place)).chain(stubs)
     }
 
     /// Whether `bytes` are a valid module for the engine, without compiling it.

@@ -174,6 +174,11 @@ pub(crate) struct Run {
     #[arg(long, help_heading = INSIGHT)]
     pub(crate) trace: bool,
 
+    /// Tell a profiler of the program's functions, as in `perf record -k mono kitbag --profile=perf FILE`: writes /tmp/perf-PID.map
+    /// and jit-PID.dump (in the folder that JITDUMPDIR names, or in this one).
+    #[arg(long, value_enum, value_name = "WHOM", help_heading = INSIGHT)]
+    pub(crate) profile: Option<Profiler>,
+
     /// Say on standard error what is loaded, what the guest is given, how long things take and how it ends.
     #[arg(long, help_heading = INSIGHT)]
     pub(crate) verbose: bool,
@@ -217,6 +222,13 @@ const WORDS: &str = "Arguments and environment";
 const STREAMS: &str = "Streams and sockets";
 const LIMITS: &str = "Limits (SIZE: bytes, or a number with K, M or G)";
 const INSIGHT: &str = "Insight and compilation";
+
+/// `--profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profiler {
+    /// Linux' perf.
+    Perf,
+}
 
 /// `--unknown-imports`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

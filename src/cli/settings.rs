@@ -7,10 +7,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use kitbag::Config;
 use kitbag::wasi::{HostStream, WasiCtxBuilder};
+use kitbag::{Config, ProfilingStrategy};
 
-use super::args::{Run, UnknownImports};
+use super::args::{Profiler, Run, UnknownImports};
 use super::report::{Failure, cause, note};
 
 /// All of it; what is not there is as it is by default.
@@ -25,6 +25,7 @@ pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) unknown_imports: UnknownImports,
     pub(super) trace: bool,
+    profile: Option<Profiler>,
     pub(super) verbose: bool,
     pub(super) no_cache: bool,
 }
@@ -48,6 +49,7 @@ impl Settings {
             timeout: options.timeout,
             unknown_imports: options.unknown_imports,
             trace: options.trace,
+            profile: options.profile,
             verbose: options.verbose,
             no_cache: options.no_cache,
         })
@@ -60,6 +62,9 @@ impl Settings {
             config.max_memory(bytes);
         }
         config.consume_fuel(self.fuel.is_some());
+        if self.profile == Some(Profiler::Perf) {
+            config.profiler(ProfilingStrategy::Perf);
+        }
         config
     }
 

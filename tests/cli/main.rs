@@ -11,6 +11,7 @@ mod errors;
 mod invoke;
 mod mounts;
 mod options;
+mod profile;
 mod status;
 mod trees;
 mod usage;
