@@ -10,7 +10,9 @@ const WASM3: WasmFeatures = WasmFeatures::RELAXED_SIMD
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
-    .union(WasmFeatures::MEMORY64);
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::GC);
 
 const FEATURES: WasmFeatures = WasmFeatures::WASM2.union(WASM3);
 
@@ -54,6 +56,7 @@ pub struct Config {
     pub(crate) max_memories: usize,
     pub(crate) max_tables: usize,
     pub(crate) max_host_references: usize,
+    pub(crate) max_exception_bytes: usize,
     pub(crate) compile_threads: Option<usize>,
     pub(crate) max_code_size: usize,
     pub(crate) max_compile_time: Option<Duration>,
@@ -83,6 +86,7 @@ impl Config {
             max_memories: 10_000,
             max_tables: 10_000,
             max_host_references: 10_000_000,
+            max_exception_bytes: 64 << 20,
             compile_threads: None,
             max_code_size: usize::MAX,
             max_compile_time: None,
@@ -140,6 +144,13 @@ impl Config {
     /// [`ExternRef`](crate::ExternRef)s in one store, which keeps them until it is dropped. 10 million unless set.
     pub fn max_host_references(&mut self, references: usize) -> &mut Config {
         self.max_host_references = references;
+        self
+    }
+
+    /// Bytes that the exceptions of one store take which its guests hold references to, at the most: 64 each and 16 for each of
+    /// their values. Where a guest holds more, it ends with [`Limit`](crate::Error::Limit). 64 MiB unless set.
+    pub fn max_exception_bytes(&mut self, bytes: usize) -> &mut Config {
+        self.max_exception_bytes = bytes;
         self
     }
 
@@ -201,7 +212,7 @@ impl Config {
     }
 
     /// Whether what came after WebAssembly 2.0 is accepted: relaxed vectors, tail calls, typed function references, extended
-    /// constants, several memories, 64-bit memories and tables. On unless set.
+    /// constants, several memories, 64-bit memories and tables, exceptions, recursive types and subtypes. On unless set.
     pub fn wasm_3(&mut self, enable: bool) -> &mut Config {
         self.feature(WASM3, enable)
     }
@@ -257,6 +268,23 @@ impl Config {
     /// Whether memories and tables may have 64-bit indices. On unless set.
     pub fn wasm_memory64(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::MEMORY64, enable)
+    }
+
+    /// Whether there are bulk operations on memories and tables. On unless set. Without them, nothing of an instance's segments is
+    /// written if one does not fit, as in WebAssembly 1.0, and that is an error of linking.
+    pub fn wasm_bulk_memory(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::BULK_MEMORY, enable)
+    }
+
+    /// Whether there are exceptions. On unless set.
+    pub fn wasm_exceptions(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::EXCEPTIONS, enable)
+    }
+
+    /// Whether there are the types of garbage collection: recursive ones, subtypes, and those of structs and arrays. On unless
+    /// set. There are no such objects yet: a function that makes one, or casts, is an error of [`Module::new`](crate::Module::new).
+    pub fn wasm_gc(&mut self, enable: bool) -> &mut Config {
+        self.feature(WasmFeatures::GC, enable)
     }
 
     /// Whether memories may have pages of one byte. Off unless set, since it is a proposal still.

@@ -1,13 +1,14 @@
 //! What modules and stores share: configuration, signature ids, stubs of host functions.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::code::CodeMemory;
 use crate::jit::{self, abi::MemoryStyle};
 use crate::memory::{self, Region};
 use crate::profile::Profile;
-use crate::{Config, Error, FuncType, MemoryType, Module, ProfilingStrategy, Result, trap};
+use crate::types::registry::{Registry, SubType};
+use crate::{Config, Error, FuncType, MemoryType, Module, ProfilingStrategy, Result, TypeId, trap};
 
 /// Compiles modules and is shared by the stores that run them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ struct Inner {
     config: Config,
     /// Whether memories can be guarded: the configuration allows it, and the system grants the reservations.
     guarded: bool,
-    signatures: Mutex<HashMap<FuncType, u32>>,
+    types: Mutex<Registry>,
     stubs: Mutex<HashMap<jit::Signature, Arc<CodeMemory>>>,
     profile: Option<Profile>,
 }
@@ -57,7 +58,7 @@ impl Engine {
     fn with(config: Config, profile: Option<Profile>) -> Engine {
         trap::install_handlers(config.interrupt_signal);
         let guarded = config.guard_pages && Region::reserve(memory::GUARDED_BYTES).is_ok();
-        Engine(Arc::new(Inner { config, guarded, signatures: Mutex::default(), stubs: Mutex::default(), profile }))
+        Engine(Arc::new(Inner { config, guarded, types: Mutex::default(), stubs: Mutex::default(), profile }))
     }
 
     /// Its configuration.
@@ -82,12 +83,19 @@ impl Engine {
         jit::Target::host().without(&self.0.config.unused_features)
     }
 
-    /// The canonical id of a function type, from 1 on. Ids are never given back, since tables and
-    /// imports compare them for as long as any store lives; there is one for each distinct type.
+    /// What it knows of types.
+    pub(crate) fn types(&self) -> MutexGuard<'_, Registry> {
+        self.0.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The canonical number of a function type as the host writes it.
     pub(crate) fn signature_id(&self, ty: &FuncType) -> u32 {
-        let mut ids = self.0.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = ids.len() as u32 + 1;
-        *ids.entry(ty.clone()).or_insert(next)
+        self.types().group([SubType::func(ty.clone())].into())
+    }
+
+    /// Whether every function of type `found` is of type `wanted`, too.
+    pub(crate) fn is_subtype(&self, found: u32, wanted: u32) -> bool {
+        found == wanted || self.types().is_subtype(TypeId(found), TypeId(wanted))
     }
 
     /// The code that hosts' functions of this type are entered through where they take their values as an array.

@@ -1,6 +1,6 @@
 //! The one error type of the engine.
 
-use crate::{NativeProblem, Trap};
+use crate::{Exception, NativeProblem, Trap};
 
 /// What the engine's functions give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,6 +38,9 @@ pub enum Error {
     /// The guest trapped.
     #[error(transparent)]
     Trap(#[from] Trap),
+    /// The guest threw an exception that it did not catch; where a host function gives it, the guest that called goes on from there.
+    #[error(transparent)]
+    Exception(Exception),
     /// A host function ended the guest: how `proc_exit` leaves.
     #[error("exit with status {0}")]
     Exit(i32),
@@ -67,11 +70,12 @@ impl Error {
         }
     }
 
-    /// The trap, if it is one.
+    /// The trap, if it is one, as an exception is that nobody caught.
     #[must_use]
     pub fn trap(&self) -> Option<&Trap> {
         match self {
             Error::Trap(trap) => Some(trap),
+            Error::Exception(exception) => Some(exception.trap()),
             _ => None,
         }
     }

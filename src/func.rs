@@ -141,7 +141,7 @@ impl Func {
         let mut store = store.as_context_mut();
         let entry = self.entry(store.opaque());
         let ty = entry.ty().clone();
-        check_call(&ty, params, results, self.store)?;
+        check_call(&ty, params, results, store.opaque())?;
         let mut values = vec![abi::Global([0; 16]); ty.values()];
         for (place, param) in values.iter_mut().zip(params) {
             *place = param.to_raw(self.store);
@@ -149,7 +149,7 @@ impl Func {
         // SAFETY: the entry is this store's; the values are of its parameters' types, with room for the results.
         unsafe { entry.call(store.address(), values.as_mut_ptr())? };
         for ((result, raw), &ty) in results.iter_mut().zip(values).zip(ty.results()) {
-            *result = Val::from_raw(raw, ty, self.store);
+            *result = Val::from_raw(raw, ty, store.opaque());
         }
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Func {
     }
 }
 
-fn check_call(ty: &FuncType, params: &[Val], results: &[Val], store: StoreId) -> Result<()> {
+fn check_call(ty: &FuncType, params: &[Val], results: &[Val], store: &StoreOpaque) -> Result<()> {
     if params.len() != ty.params().len() || results.len() != ty.results().len() {
         return Err(Error::Type(format!(
             "a function of type {ty} was called with {} parameters and {} results",

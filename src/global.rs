@@ -19,7 +19,7 @@ impl Global {
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
-        value.expect_type(ty.content, store.id())?;
+        value.expect_type(ty.content, store)?;
         let owned = Owned::new(value.to_raw(store.id()));
         store.globals.push(GlobalData { place: owned.as_non_null(), ty });
         store.host_globals.push(owned);
@@ -47,7 +47,7 @@ impl Global {
         let store = store.as_context();
         let store = store.opaque();
         let index = self.index(store);
-        Val::from_raw(store.global_value(index), store.global(index).ty.content, store.id())
+        Val::from_raw(store.global_value(index), store.global(index).ty.content, store)
     }
 
     /// Sets its value.
@@ -62,7 +62,7 @@ impl Global {
         if ty.mutability == Mutability::Const {
             return Err(Error::Type("a constant global cannot be set".into()));
         }
-        value.expect_type(ty.content, store.id())?;
+        value.expect_type(ty.content, store)?;
         store.set_global_value(index, value.to_raw(store.id()));
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
 use crate::jit::abi::{self, Context, FuncRef};
 use crate::module::{ConstOp, Item, Module};
 use crate::store::{AsContext, AsContextMut, StoreContextMut, StoreId, StoreOpaque};
-use crate::{Error, ExternType, Frame, Global, Memory, Result, Table};
+use crate::{Error, ExternType, Frame, Global, Memory, Result, Table, Tag};
 
 /// What the store keeps of an instance.
 pub(crate) struct InstanceData {
@@ -37,6 +37,7 @@ pub(crate) struct InstanceData {
     memories: Box<[u32]>,
     tables: Box<[u32]>,
     globals: Box<[u32]>,
+    tags: Box<[u32]>,
     /// Set through shared references: builtins have no other, since the store may look at all instances meanwhile.
     dropped_elements: Box<[Cell<bool>]>,
     dropped_data: Box<[Cell<bool>]>,
@@ -60,6 +61,11 @@ impl InstanceData {
                 (*self.context()).memory_base = (*first).base;
             }
         }
+    }
+
+    /// A tag's place in the store, by index.
+    pub(crate) fn tag(&self, tag: u32) -> u32 {
+        self.tags[tag as usize]
     }
 
     /// A function, by index.
@@ -135,6 +141,8 @@ pub enum Extern {
     Table(Table),
     /// A memory.
     Memory(Memory),
+    /// A tag of exceptions.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -162,6 +170,12 @@ impl Extern {
         if let Extern::Memory(memory) = self { Some(memory) } else { None }
     }
 
+    /// The tag, if it is one.
+    #[must_use]
+    pub fn into_tag(self) -> Option<Tag> {
+        if let Extern::Tag(tag) = self { Some(tag) } else { None }
+    }
+
     /// Its type; for memories and tables, with the present size as the minimum.
     pub fn ty(&self, store: impl AsContext) -> ExternType {
         match self {
@@ -169,6 +183,7 @@ impl Extern {
             Extern::Global(global) => ExternType::Global(global.ty(store)),
             Extern::Table(table) => ExternType::Table(table.ty(store)),
             Extern::Memory(memory) => ExternType::Memory(memory.ty(store)),
+            Extern::Tag(tag) => ExternType::Tag(tag.ty(store)),
         }
     }
 }
@@ -181,7 +196,7 @@ macro_rules! extern_from {
     };
 }
 
-extern_from!(Func Global Table Memory);
+extern_from!(Func Global Table Memory Tag);
 
 /// A module's instance in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -235,6 +250,7 @@ impl Instance {
             Item::Table(index) => Extern::Table(Table::new_handle(self.store, data.tables[index as usize])),
             Item::Memory(index) => Extern::Memory(Memory::new_handle(self.store, data.memories[index as usize])),
             Item::Global(index) => Extern::Global(Global::new_handle(self.store, data.globals[index as usize])),
+            Item::Tag(index) => Extern::Tag(Tag::new_handle(self.store, data.tag(index))),
         }
     }
 
@@ -275,6 +291,11 @@ impl Instance {
     /// An exported table.
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()
+    }
+
+    /// An exported tag.
+    pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
     }
 
     /// An exported function of a known type.

@@ -35,6 +35,7 @@ mod config;
 pub mod disassemble;
 mod engine;
 mod error;
+mod exception;
 mod func;
 mod global;
 mod instance;
@@ -62,6 +63,7 @@ pub use kitbag_fs as fs;
 pub use config::{Config, ProfilingStrategy};
 pub use engine::Engine;
 pub use error::{Error, Result};
+pub use exception::{Exception, ExnRef, Tag};
 pub use func::{Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use global::Global;
 pub use instance::{Extern, Instance, InstancePre};
@@ -77,9 +79,9 @@ pub use table::Table;
 pub use trap::{Frame, Symbol, Trap, TrapCode};
 pub use types::{
     ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability, RefType, TableType,
-    TypeId, ValType,
+    TagType, TypeId, ValType,
 };
-pub use value::{ExternRef, Val};
+pub use value::{AnyRef, ExternRef, Val};
 
 /// The README's examples, run as documentation tests.
 #[cfg(doctest)]

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use crate::func::{HostFunc, IntoFunc};
 use crate::jit::abi::FuncRef;
+use crate::module::Import;
 use crate::store::{AsContext, AsContextMut, Caller, StoreOpaque};
-use crate::{Engine, Error, Extern, ExternType, FuncType, ImportType, Instance, InstancePre, Module, Result, Val};
+use crate::{Engine, Error, Extern, ExternType, FuncType, Instance, InstancePre, Module, Result, Val};
 
 /// What a name stands for.
 #[derive(Clone)]
@@ -275,15 +276,16 @@ impl<T: 'static> Linker<T> {
     /// If the module is of another engine.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         assert!(Engine::same(&self.engine, module.engine()), "a linker was used with a module of another engine");
-        let found: Vec<_> = module.imports().map(|import| (self.find(import.module, import.name), import)).collect();
+        let imports = module.info().imports.iter();
+        let found: Vec<_> = imports.map(|import| (self.find(&import.module, &import.name), import)).collect();
         check_found(&found)?;
-        check_types(&found)?;
+        check_types(&self.engine, &found)?;
         let items = found.into_iter().filter_map(|(definition, _)| definition.cloned()).collect();
         Ok(InstancePre::new(module, Arc::new(items)))
     }
 }
 
-type Found<'a> = (Option<&'a Definition>, ImportType<'a>);
+type Found<'a> = (Option<&'a Definition>, &'a Import);
 
 fn check_found(found: &[Found<'_>]) -> Result<()> {
     let missing = found.iter().filter(|(definition, _)| definition.is_none());
@@ -297,15 +299,12 @@ fn check_found(found: &[Found<'_>]) -> Result<()> {
 }
 
 /// Host functions, before there is a store.
-fn check_types(found: &[Found<'_>]) -> Result<()> {
+fn check_types(engine: &Engine, found: &[Found<'_>]) -> Result<()> {
     for (definition, import) in found {
         let Some(Definition::Host(host)) = definition else { continue };
-        let ty = ExternType::Func(host.ty().clone());
-        if !ty.matches(&import.ty) {
-            return Err(Error::Link(format!(
-                "incompatible import type for \"{}\" \"{}\": expected {}, found {ty}",
-                import.module, import.name, import.ty
-            )));
+        let is_func = matches!(import.ty, ExternType::Func(_));
+        if !is_func || !engine.is_subtype(host.signature(), import.signature) {
+            return Err(import.incompatible(&ExternType::Func(host.ty().clone())));
         }
     }
     Ok(())

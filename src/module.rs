@@ -25,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 
 use kitbag_fs::Bytes;
 
-pub(crate) use self::info::{ConstOp, Elements, Item, Mode, ModuleInfo};
+pub(crate) use self::info::{ConstOp, Elements, Import, Item, Mode, ModuleInfo};
 pub(crate) use self::names::Names;
 pub(crate) use self::parse::parse;
 pub(crate) use self::text::to_binary;
@@ -127,6 +127,7 @@ impl Module {
                 memory,
                 functions: code.functions.into(),
                 stubs: code.stubs.into(),
+                unwind: code.unwind,
                 trap_exit: code.trap_exit,
             },
         };
@@ -317,6 +318,10 @@ impl From<CompileError> for Error {
         match error {
             CompileError::Invalid(error) => error.into(),
             CompileError::Limit(function, what) => Error::Limit(format!("function {function}: {what}")),
+            CompileError::Unsupported(function, what) => {
+                let operator = what.trim_start_matches("visit_");
+                Error::Unsupported(format!("function {function}: the operator {operator} of garbage collection"))
+            }
             CompileError::Processor(what) => Error::Unsupported(what.into()),
         }
     }

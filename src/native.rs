@@ -5,7 +5,8 @@
 //! | part | holds |
 //! |---|---|
 //! | header | magic, form, checksum, who made it for what (below), where the other parts are |
-//! | functions, stubs | where functions and stubs are, three `u32` each, read in place |
+//! | functions, stubs | where functions and stubs are, four `u32` each, read in place |
+//! | unwind | where exceptions are caught (see [`jit::unwind`](crate::jit::unwind)) |
 //! | entry stubs, adapters | an offset in the text by type index, `u32::MAX` for none |
 //! | kept | the module without bodies (see [`module::kept`](crate::module)), which types, imports, segments and names are read from |
 //! | text | machine code, at a page of the largest size that the machine has, mapped from the file as it is |
@@ -30,6 +31,7 @@ pub(crate) use self::header::{Header, Span};
 use crate::Engine;
 use crate::code::Places;
 use crate::jit::Target;
+use crate::jit::unwind::Unwind;
 
 /// Machines by name and by number in ELF.
 const MACHINES: [(&str, u32); 2] = [("x86_64", 62), ("aarch64", 183)];
@@ -144,6 +146,7 @@ pub(crate) struct Native {
     bytes: Bytes,
     pub(crate) functions: Places,
     pub(crate) stubs: Places,
+    pub(crate) unwind: Unwind,
 }
 
 impl Native {
@@ -161,7 +164,9 @@ impl Native {
             places.filter(|places| places.are_in_order(text)).ok_or(NativeProblem::Damaged("its tables"))
         };
         let (functions, stubs) = (places(header.functions)?, places(header.stubs)?);
-        let native = Native { header, bytes, functions, stubs };
+        let unwind = Unwind::from_bytes(&bytes[header.unwind.range()]);
+        let unwind = unwind.filter(|unwind| unwind.is_within(text)).ok_or(NativeProblem::Damaged("its handlers"))?;
+        let native = Native { header, bytes, functions, stubs, unwind };
         let offsets = native.entry_stubs().chain(native.adapters()).flatten();
         let inside = offsets.chain([header.trap_exit]).all(|offset| offset < text);
         if inside { Ok(native) } else { Err(NativeProblem::Damaged("its stubs")) }
@@ -202,6 +207,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) trap_exit: u32,
     pub(crate) functions: &'a Places,
     pub(crate) stubs: &'a Places,
+    pub(crate) unwind: &'a Unwind,
     pub(crate) entry_stubs: &'a [Option<u32>],
     pub(crate) adapters: &'a [Option<u32>],
     pub(crate) kept: &'a [u8],
@@ -220,7 +226,7 @@ impl Contents<'_> {
         };
         let (functions, stubs) = (add(&self.functions.to_bytes()), add(&self.stubs.to_bytes()));
         let (entry_stubs, adapters) = (add(&offset_bytes(self.entry_stubs)), add(&offset_bytes(self.adapters)));
-        let kept = add(self.kept);
+        let (unwind, kept) = (add(&self.unwind.to_bytes()), add(self.kept));
         bytes.resize(bytes.len().next_multiple_of(page(machine)), 0);
         let header = Header {
             machine,
@@ -234,6 +240,7 @@ impl Contents<'_> {
             stubs,
             entry_stubs,
             adapters,
+            unwind,
             kept,
             trap_exit: self.trap_exit,
             text_sum: crc32fast::hash(self.text),

@@ -13,6 +13,7 @@
 
 #![allow(unsafe_code, reason = "compiled code points back to its store; see the module's Safety section")]
 
+mod exceptions;
 mod opaque;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use self::exceptions::TagData;
 pub(crate) use self::opaque::{GlobalData, Growth, Mark, Pending, StoreOpaque};
 use crate::instance::InstanceData;
 use crate::jit::abi::{self, Context};

@@ -13,7 +13,7 @@ use std::ptr;
 
 use crate::jit::abi::{self, FuncRef, TableEntry, TrapCode};
 use crate::store::{AsContext, AsContextMut, Growth, StoreId, StoreOpaque};
-use crate::{Error, RefType, Result, TableType, Trap, Val, ValType};
+use crate::{Error, HeapType, RefType, Result, TableType, Trap, Val, ValType};
 
 /// The outcome of what can be outside of a table.
 pub(crate) type Access<T> = std::result::Result<T, TrapCode>;
@@ -68,6 +68,11 @@ impl TableData {
 
     fn holds_functions(&self) -> bool {
         self.ty.element.is_func()
+    }
+
+    /// Whether its elements are of a type with `top` above it.
+    pub(crate) fn holds(&self, top: HeapType) -> bool {
+        self.ty.element.heap().top() == top
     }
 
     fn entry_size(&self) -> usize {
@@ -293,7 +298,7 @@ impl Table {
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Val) -> Result<Table> {
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
-        let value = bits(init, ty.element, store.id())?;
+        let value = bits(init, ty.element, store)?;
         let index = store.new_table(&ty)?;
         let filled = store.table_mut(index).fill(0, value, ty.minimum);
         filled.map_err(trap)?;
@@ -333,7 +338,7 @@ impl Table {
         let store = store.as_context();
         let table = self.of(store.opaque());
         let raw = abi::Global(u128::from(table.get(index).ok()?).to_le_bytes());
-        Some(Val::from_raw(raw, ValType::Ref(table.ty.element), self.store))
+        Some(Val::from_raw(raw, ValType::Ref(table.ty.element), store.opaque()))
     }
 
     /// Sets the reference at `index`.
@@ -342,9 +347,8 @@ impl Table {
     /// A trap where that is outside, and [`Type`](Error::Type).
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Val) -> Result<()> {
         let mut store = store.as_context_mut();
-        let table = self.of_mut(store.opaque_mut());
-        let value = bits(value, table.ty.element, self.store)?;
-        table.set(index, value).map_err(trap)
+        let value = bits(value, self.of(store.opaque()).ty.element, store.opaque())?;
+        self.of_mut(store.opaque_mut()).set(index, value).map_err(trap)
     }
 
     /// Grows by `delta` elements, each `init`, and gives the old size.
@@ -354,7 +358,7 @@ impl Table {
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Val) -> Result<u64> {
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
-        let init = bits(init, self.of(store).ty.element, self.store)?;
+        let init = bits(init, self.of(store).ty.element, store)?;
         let grown = store.grow_table(self.index, delta, init)?;
         grown.ok_or_else(|| Error::Limit(format!("a table cannot grow by {delta} elements")))
     }
@@ -365,9 +369,8 @@ impl Table {
     /// A trap where not all of them are inside, and then none is set; [`Type`](Error::Type).
     pub fn fill(&self, mut store: impl AsContextMut, start: u64, value: Val, len: u64) -> Result<()> {
         let mut store = store.as_context_mut();
-        let table = self.of_mut(store.opaque_mut());
-        let value = bits(value, table.ty.element, self.store)?;
-        table.fill(start, value, len).map_err(trap)
+        let value = bits(value, self.of(store.opaque()).ty.element, store.opaque())?;
+        self.of_mut(store.opaque_mut()).fill(start, value, len).map_err(trap)
     }
 
     /// Copies references from one table to another, or within one, as if through a copy.
@@ -386,16 +389,16 @@ impl Table {
         let mut store = store.as_context_mut();
         let store = store.opaque_mut();
         let (wanted, found) = (ValType::Ref(target.of(store).ty.element), ValType::Ref(source.of(store).ty.element));
-        if !found.matches(wanted) {
+        if !found.matches(wanted, &store.engine().types()) {
             return Err(Error::Type(format!("type mismatch: expected {wanted}, found {found}")));
         }
         store.copy_table((target.index, source.index), target_start, source_start, len).map_err(trap)
     }
 }
 
-fn bits(value: Val, element: RefType, store: StoreId) -> Result<u64> {
+fn bits(value: Val, element: RefType, store: &StoreOpaque) -> Result<u64> {
     value.expect_type(ValType::Ref(element), store)?;
-    Ok(u128::from_le_bytes(value.to_raw(store).0) as u64)
+    Ok(u128::from_le_bytes(value.to_raw(store.id()).0) as u64)
 }
 
 fn trap(code: TrapCode) -> Error {

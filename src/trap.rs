@@ -6,12 +6,15 @@ mod activation;
 mod machine;
 mod signals;
 mod thread;
+mod unwind;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::activation::{Captured, enter, running_interrupt};
+pub(crate) use self::machine::unwind;
 pub(crate) use self::signals::{can_interrupt, install_handlers};
+pub(crate) use self::unwind::search_stack;
 use crate::Module;
 pub use crate::jit::abi::TrapCode;
 
@@ -150,6 +153,7 @@ impl TrapCode {
             TrapCode::StackOverflow => "call stack exhausted",
             TrapCode::Interrupted => "interrupted",
             TrapCode::OutOfFuel => "all fuel consumed",
+            TrapCode::UncaughtException => "uncaught exception",
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The types of WebAssembly's values and of what modules import and export.
 
 mod reference;
+pub(crate) mod registry;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::reference::{HeapType, RefType, TypeId};
+use self::registry::Registry;
 use crate::jit;
 use crate::{Error, Result};
 
@@ -32,6 +34,8 @@ impl ValType {
     pub const FUNCREF: ValType = ValType::Ref(RefType::FUNCREF);
     /// `externref`.
     pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
+    /// `exnref`.
+    pub const EXNREF: ValType = ValType::Ref(RefType::EXNREF);
 
     pub(crate) fn kind(self) -> jit::Kind {
         match self {
@@ -45,22 +49,22 @@ impl ValType {
     }
 
     /// Whether a value of this type is one of type `wanted`, too.
-    pub(crate) fn matches(self, wanted: ValType) -> bool {
+    pub(crate) fn matches(self, wanted: ValType, types: &Registry) -> bool {
         match (self, wanted) {
-            (ValType::Ref(found), ValType::Ref(wanted)) => found.matches(wanted),
+            (ValType::Ref(found), ValType::Ref(wanted)) => found.matches(wanted, types),
             (found, wanted) => found == wanted,
         }
     }
 
-    /// `ids` are the canonical ids of the module's types so far.
-    pub(crate) fn from_wasm(ty: wasmparser::ValType, ids: &[u32]) -> Result<ValType> {
+    /// `concrete` are the module's types so far.
+    pub(crate) fn from_wasm(ty: wasmparser::ValType, concrete: &[HeapType]) -> Result<ValType> {
         Ok(match ty {
             wasmparser::ValType::I32 => ValType::I32,
             wasmparser::ValType::I64 => ValType::I64,
             wasmparser::ValType::F32 => ValType::F32,
             wasmparser::ValType::F64 => ValType::F64,
             wasmparser::ValType::V128 => ValType::V128,
-            wasmparser::ValType::Ref(ty) => ValType::Ref(RefType::from_wasm(ty, ids)?),
+            wasmparser::ValType::Ref(ty) => ValType::Ref(RefType::from_wasm(ty, concrete)?),
         })
     }
 }
@@ -113,9 +117,9 @@ impl FuncType {
         self.params.len().max(self.results.len())
     }
 
-    pub(crate) fn from_wasm(ty: &wasmparser::FuncType, ids: &[u32]) -> Result<FuncType> {
+    pub(crate) fn from_wasm(ty: &wasmparser::FuncType, concrete: &[HeapType]) -> Result<FuncType> {
         let types = |types: &[wasmparser::ValType]| -> Result<Arc<[ValType]>> {
-            types.iter().map(|&ty| ValType::from_wasm(ty, ids)).collect()
+            types.iter().map(|&ty| ValType::from_wasm(ty, concrete)).collect()
         };
         Ok(FuncType { params: types(ty.params())?, results: types(ty.results())? })
     }
@@ -255,9 +259,9 @@ impl TableType {
         self.maximum
     }
 
-    pub(crate) fn from_wasm(ty: &wasmparser::TableType, ids: &[u32]) -> Result<TableType> {
+    pub(crate) fn from_wasm(ty: &wasmparser::TableType, concrete: &[HeapType]) -> Result<TableType> {
         Ok(TableType {
-            element: RefType::from_wasm(ty.element_type, ids)?,
+            element: RefType::from_wasm(ty.element_type, concrete)?,
             minimum: ty.initial,
             maximum: ty.maximum,
             index64: ty.table64,
@@ -311,10 +315,10 @@ impl GlobalType {
     }
 
     /// What cannot be set may be a value of a narrower type.
-    fn matches(&self, wanted: &GlobalType) -> bool {
+    fn matches(&self, wanted: &GlobalType, types: &Registry) -> bool {
         let fixed = self.mutability == Mutability::Const;
         self.mutability == wanted.mutability
-            && if fixed { self.content.matches(wanted.content) } else { self.content == wanted.content }
+            && if fixed { self.content.matches(wanted.content, types) } else { self.content == wanted.content }
     }
 
     /// Whether it can be set.
@@ -323,9 +327,9 @@ impl GlobalType {
         self.mutability
     }
 
-    pub(crate) fn from_wasm(ty: &wasmparser::GlobalType, ids: &[u32]) -> Result<GlobalType> {
+    pub(crate) fn from_wasm(ty: &wasmparser::GlobalType, concrete: &[HeapType]) -> Result<GlobalType> {
         let mutability = if ty.mutable { Mutability::Var } else { Mutability::Const };
-        Ok(GlobalType { content: ValType::from_wasm(ty.content_type, ids)?, mutability })
+        Ok(GlobalType { content: ValType::from_wasm(ty.content_type, concrete)?, mutability })
     }
 }
 
@@ -335,6 +339,33 @@ impl fmt::Display for GlobalType {
             Mutability::Const => write!(f, "global {}", self.content),
             Mutability::Var => write!(f, "global (mut {})", self.content),
         }
+    }
+}
+
+/// The type of a tag: that of a function from what its exceptions carry to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TagType {
+    pub(crate) func: FuncType,
+}
+
+impl TagType {
+    /// A tag of exceptions that carry values of types `params`.
+    #[must_use]
+    pub fn new(params: impl IntoIterator<Item = ValType>) -> TagType {
+        TagType { func: FuncType::new(params, []) }
+    }
+
+    /// The types of what its exceptions carry.
+    #[must_use]
+    pub fn params(&self) -> &[ValType] {
+        self.func.params()
+    }
+}
+
+impl fmt::Display for TagType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tag ")?;
+        list(f, self.params())
     }
 }
 
@@ -350,6 +381,8 @@ pub enum ExternType {
     Table(TableType),
     /// A memory.
     Memory(MemoryType),
+    /// A tag of exceptions.
+    Tag(TagType),
 }
 
 impl ExternType {
@@ -363,11 +396,11 @@ impl ExternType {
     }
 
     /// Whether something of this type can be imported as `wanted`; for tables and memories, the minimum here is
-    /// the present size. [Import matching](https://webassembly.github.io/spec/core/exec/modules.html#external-typing).
-    pub(crate) fn matches(&self, wanted: &ExternType) -> bool {
+    /// the present size, and functions and tags are matched by the numbers of their types instead.
+    /// [Import matching](https://webassembly.github.io/spec/core/exec/modules.html#external-typing).
+    pub(crate) fn matches(&self, wanted: &ExternType, types: &Registry) -> bool {
         match (self, wanted) {
-            (ExternType::Func(found), ExternType::Func(wanted)) => found == wanted,
-            (ExternType::Global(found), ExternType::Global(wanted)) => found.matches(wanted),
+            (ExternType::Global(found), ExternType::Global(wanted)) => found.matches(wanted, types),
             (ExternType::Table(found), ExternType::Table(wanted)) => {
                 found.element == wanted.element
                     && found.index64 == wanted.index64
@@ -394,6 +427,7 @@ impl fmt::Display for ExternType {
             ExternType::Global(ty) => ty.fmt(f),
             ExternType::Table(ty) => ty.fmt(f),
             ExternType::Memory(ty) => ty.fmt(f),
+            ExternType::Tag(ty) => ty.fmt(f),
         }
     }
 }
@@ -432,6 +466,7 @@ mod tests {
 
     #[test]
     fn an_import_may_ask_for_less_but_not_for_a_tighter_maximum() {
+        let types = Registry::default();
         let found = ExternType::Memory(MemoryType::new(2, Some(4)));
         for (wanted, matches) in [
             (MemoryType::new(2, Some(4)), true),
@@ -439,9 +474,9 @@ mod tests {
             (MemoryType::new(3, None), false),
             (MemoryType::new(1, Some(3)), false),
         ] {
-            assert_eq!(found.matches(&ExternType::Memory(wanted.clone())), matches, "{wanted}");
+            assert_eq!(found.matches(&ExternType::Memory(wanted.clone()), &types), matches, "{wanted}");
         }
         let unbounded = ExternType::Memory(MemoryType::new(2, None));
-        assert!(!unbounded.matches(&found));
+        assert!(!unbounded.matches(&found, &types));
     }
 }

@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use crate::jit::abi;
-use crate::store::{AsContext, AsContextMut, StoreId};
-use crate::{Error, Func, HeapType, RefType, Result, TypeId, ValType};
+use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::{Error, ExnRef, Func, HeapType, RefType, Result, TypeId, ValType};
 
 /// A value of WebAssembly. Floats are their bits, since a NaN's payload is the guest's business.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,15 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// A value of the host, or null.
     ExternRef(Option<ExternRef>),
+    /// Exception, or null.
+    ExnRef(Option<ExnRef>),
+    /// Null, as there are no objects yet.
+    AnyRef(Option<AnyRef>),
 }
+
+/// An object of garbage collection, of which there are none yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnyRef {}
 
 impl Val {
     /// Its type.
@@ -38,6 +46,8 @@ impl Val {
             Val::V128(_) => ValType::V128,
             Val::FuncRef(_) => ValType::FUNCREF,
             Val::ExternRef(_) => ValType::EXTERNREF,
+            Val::ExnRef(_) => ValType::EXNREF,
+            Val::AnyRef(_) => ValType::Ref(RefType::new(true, HeapType::Any)),
         }
     }
 
@@ -50,9 +60,19 @@ impl Val {
             ValType::F32 => Val::F32(0),
             ValType::F64 => Val::F64(0),
             ValType::V128 => Val::V128(0),
-            ValType::Ref(ty) if ty.is_func() => Val::FuncRef(None),
-            ValType::Ref(_) => Val::ExternRef(None),
+            ValType::Ref(ty) => match ty.heap().top() {
+                HeapType::Func => Val::FuncRef(None),
+                HeapType::Extern => Val::ExternRef(None),
+                HeapType::Exn => Val::ExnRef(None),
+                _ => Val::AnyRef(None),
+            },
         }
+    }
+
+    /// Whether it is a reference that leads nowhere.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Val::FuncRef(None) | Val::ExternRef(None) | Val::ExnRef(None) | Val::AnyRef(None))
     }
 
     /// The value, if it is an i32.
@@ -110,12 +130,14 @@ impl Val {
             Val::V128(bits) => bits,
             Val::FuncRef(func) => func.map_or(0, |func| func.to_bits(store)).into(),
             Val::ExternRef(reference) => reference.map_or(0, |reference| reference.to_bits(store)).into(),
+            Val::ExnRef(reference) => reference.map_or(0, |reference| reference.to_bits(store)).into(),
+            Val::AnyRef(_) => 0,
         };
         abi::Global(bits.to_le_bytes())
     }
 
     /// From what compiled code of the store holds as a `ty`.
-    pub(crate) fn from_raw(raw: abi::Global, ty: ValType, store: StoreId) -> Val {
+    pub(crate) fn from_raw(raw: abi::Global, ty: ValType, store: &StoreOpaque) -> Val {
         let bits = u128::from_le_bytes(raw.0);
         match ty {
             ValType::I32 => Val::I32(bits as i32),
@@ -123,8 +145,12 @@ impl Val {
             ValType::F32 => Val::F32(bits as u32),
             ValType::F64 => Val::F64(bits as u64),
             ValType::V128 => Val::V128(bits),
-            ValType::Ref(ty) if ty.is_func() => Val::FuncRef(Func::from_bits(bits as u64, store)),
-            ValType::Ref(_) => Val::ExternRef(ExternRef::from_bits(bits as u64, store)),
+            ValType::Ref(ty) => match ty.heap().top() {
+                HeapType::Func => Val::FuncRef(Func::from_bits(bits as u64, store.id())),
+                HeapType::Extern => Val::ExternRef(ExternRef::from_bits(bits as u64, store.id())),
+                HeapType::Exn => Val::ExnRef(ExnRef::from_bits(bits as u64, store)),
+                _ => Val::AnyRef(None),
+            },
         }
     }
 
@@ -133,10 +159,13 @@ impl Val {
         match self {
             Val::FuncRef(None) => ValType::Ref(RefType::new(true, HeapType::NoFunc)),
             Val::FuncRef(Some(func)) => {
-                ValType::Ref(RefType::new(false, HeapType::Concrete(TypeId(func.signature(store)))))
+                ValType::Ref(RefType::new(false, HeapType::ConcreteFunc(TypeId(func.signature(store)))))
             }
             Val::ExternRef(None) => ValType::Ref(RefType::new(true, HeapType::NoExtern)),
             Val::ExternRef(Some(_)) => ValType::Ref(RefType::new(false, HeapType::Extern)),
+            Val::ExnRef(None) => ValType::Ref(RefType::new(true, HeapType::NoExn)),
+            Val::ExnRef(Some(_)) => ValType::Ref(RefType::new(false, HeapType::Exn)),
+            Val::AnyRef(_) => ValType::Ref(RefType::new(true, HeapType::None)),
             number => number.ty(),
         }
     }
@@ -146,8 +175,9 @@ impl Val {
     ///
     /// # Panics
     /// If it is a function of another store.
-    pub(crate) fn expect_type(&self, wanted: ValType, store: StoreId) -> Result<()> {
-        if self.narrow_type(store).matches(wanted) {
+    pub(crate) fn expect_type(&self, wanted: ValType, store: &StoreOpaque) -> Result<()> {
+        let found = self.narrow_type(store.id());
+        if found == wanted || found.matches(wanted, &store.engine().types()) {
             return Ok(());
         }
         Err(Error::Type(format!("type mismatch: expected {wanted}, found {}", self.ty())))
@@ -202,6 +232,8 @@ val_from! {
     Func => |value| Val::FuncRef(Some(value));
     Option<ExternRef> => |value| Val::ExternRef(value);
     ExternRef => |value| Val::ExternRef(Some(value));
+    Option<ExnRef> => |value| Val::ExnRef(value);
+    ExnRef => |value| Val::ExnRef(Some(value));
 }
 
 /// A value of the host that guests can hold and hand back but not look into. Its store keeps it until

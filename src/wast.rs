@@ -107,10 +107,10 @@ impl Runner {
             }
             // A malformed custom section does not make a module malformed.
             WastDirective::AssertInvalidCustom { .. } | WastDirective::AssertMalformedCustom { .. } => Ok(()),
-            WastDirective::AssertException { .. }
-            | WastDirective::AssertSuspension { .. }
-            | WastDirective::Thread(_)
-            | WastDirective::Wait { .. } => Err("this directive is not supported".into()),
+            WastDirective::AssertException { exec, .. } => assert_exception(self.execute(exec)),
+            WastDirective::AssertSuspension { .. } | WastDirective::Thread(_) | WastDirective::Wait { .. } => {
+                Err("this directive is not supported".into())
+            }
         }
     }
 
@@ -242,6 +242,14 @@ fn assert_trap(found: Result<Vec<Val>, Error>, message: &str) -> Checked {
         Err(Error::Trap(trap)) => compare(&trap.to_string(), message),
         Err(error) => Err(format!("expected a trap {message:?}, found {error}")),
         Ok(values) => Err(format!("expected a trap {message:?}, found {values:?}")),
+    }
+}
+
+fn assert_exception(found: Result<Vec<Val>, Error>) -> Checked {
+    match found {
+        Err(Error::Exception(_)) => Ok(()),
+        Err(error) => Err(format!("expected an exception, found {error}")),
+        Ok(values) => Err(format!("expected an exception, found {values:?}")),
     }
 }
 

@@ -230,6 +230,7 @@ fn failure(error: Error, what: &str, place: &str) -> Failure {
         Error::Trap(Trap { code: code @ TrapCode::OutOfFuel, .. }) => {
             Failure::limit(format_args!("{code}; --fuel gives more"), place)
         }
+        Error::Exception(exception) => Failure::trap(&exception, place, exception.trap().display_backtrace()),
         Error::Trap(trap) => Failure::trap(&trap, place, trap.display_backtrace()),
         Error::Limit(limit) => Failure::limit(limit, place),
         _ => Failure::new(what, place, error),

@@ -28,8 +28,7 @@ fn parse(ty: ValType, word: &str) -> Option<Val> {
         ValType::F32 => word.parse().ok().map(|float: f32| Val::F32(float.to_bits())),
         ValType::F64 => word.parse().ok().map(|float: f64| Val::F64(float.to_bits())),
         ValType::V128 => u128::from_str_radix(word.strip_prefix("0x")?, 16).ok().map(Val::V128),
-        ValType::Ref(ty) if ty.is_func() => (word == "null").then_some(Val::FuncRef(None)),
-        ValType::Ref(_) => (word == "null").then_some(Val::ExternRef(None)),
+        ValType::Ref(_) => (word == "null").then_some(Val::default_for(ty)),
         _ => None,
     }
 }
@@ -57,9 +56,10 @@ pub(super) fn show(value: &Val) -> String {
         Val::F32(bits) => f32::from_bits(*bits).to_string(),
         Val::F64(bits) => f64::from_bits(*bits).to_string(),
         Val::V128(bits) => format!("{bits:#034x}"),
-        Val::FuncRef(None) | Val::ExternRef(None) => "null".to_owned(),
+        reference if reference.is_null() => "null".to_owned(),
         Val::FuncRef(Some(_)) => "funcref".to_owned(),
         Val::ExternRef(Some(_)) => "externref".to_owned(),
+        Val::ExnRef(Some(_)) => "exnref".to_owned(),
         _ => "a value of another type".to_owned(),
     }
 }

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{CodeMemory, Places};
 use crate::jit::FunctionCode;
+use crate::jit::unwind::Unwind;
 
 /// What is known of a module's code.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct CodeInfo {
     pub(crate) functions: Places,
     /// Code between instances, in order of address.
     pub(crate) stubs: Places,
+    /// Where exceptions are caught.
+    pub(crate) unwind: Unwind,
     /// Where traps continue.
     pub(crate) trap_exit: u32,
 }
@@ -44,11 +47,16 @@ impl CodeInfo {
         Some((index, offset - self.functions[index].start))
     }
 
-    /// The size of the frame of what `pc` is in, function or stub.
-    pub(crate) fn frame_at(&self, pc: usize) -> Option<u32> {
+    /// The function or stub that `pc` is in.
+    pub(crate) fn code_at(&self, pc: usize) -> Option<FunctionCode> {
         let offset = self.offset(pc)?;
-        let frame = |codes: &[FunctionCode]| containing(codes, offset).map(|index| codes[index].frame);
-        frame(&self.functions).or_else(|| frame(&self.stubs))
+        let code = |codes: &[FunctionCode]| containing(codes, offset).map(|index| codes[index]);
+        code(&self.functions).or_else(|| code(&self.stubs))
+    }
+
+    /// The size of the frame of what `pc` is in.
+    pub(crate) fn frame_at(&self, pc: usize) -> Option<u32> {
+        self.code_at(pc).map(|code| code.frame)
     }
 
     fn offset(&self, pc: usize) -> Option<u32> {
@@ -120,9 +128,10 @@ mod tests {
 
     fn info(bytes: usize) -> CodeInfo {
         let memory = CodeMemory::new(&vec![0xcc; bytes]).unwrap();
-        let functions =
-            vec![FunctionCode { start: 16, end: 32, frame: 0 }, FunctionCode { start: 48, end: 64, frame: 8 }];
-        CodeInfo { memory, functions: functions.into(), stubs: Vec::new().into(), trap_exit: 0 }
+        let function = |start: u32| FunctionCode { start, end: start + 16, frame: 0, saved: 0 };
+        let functions = vec![function(16), function(48)];
+        let unwind = Unwind::default();
+        CodeInfo { memory, functions: functions.into(), stubs: Vec::new().into(), unwind, trap_exit: 0 }
     }
 
     #[test]

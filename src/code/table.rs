@@ -1,7 +1,7 @@
 //! Where functions are: a table of the compiler's, or the same in a file that is mapped.
 //!
 //! # Safety
-//! [`Places::Mapped`] is made only of bytes whose address and length fit the elements, and any bits are an element: three
+//! [`Places::Mapped`] is made only of bytes whose address and length fit the elements, and any bits are an element: four
 //! integers without padding.
 
 #![allow(unsafe_code, reason = "reads a table in place; see the module's Safety section")]
@@ -30,18 +30,19 @@ impl Places {
             return Some(Places::Mapped(bytes));
         }
         let (words, _) = bytes.as_chunks::<4>();
-        let (codes, _) = words.as_chunks::<3>();
-        let code = |&[start, end, frame]: &[[u8; 4]; 3]| FunctionCode {
+        let (codes, _) = words.as_chunks::<4>();
+        let code = |&[start, end, frame, saved]: &[[u8; 4]; 4]| FunctionCode {
             start: u32::from_le_bytes(start),
             end: u32::from_le_bytes(end),
             frame: u32::from_le_bytes(frame),
+            saved: u32::from_le_bytes(saved),
         };
         Some(Places::Owned(codes.iter().map(code).collect()))
     }
 
     /// The bytes that [`from_bytes`](Places::from_bytes) takes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.iter().flat_map(|code| [code.start, code.end, code.frame]).flat_map(u32::to_le_bytes).collect()
+        self.iter().flat_map(|code| [code.start, code.end, code.frame, code.saved]).flat_map(u32::to_le_bytes).collect()
     }
 
     /// Whether they are in order of address, without overlap, and end by `end`.
@@ -82,15 +83,15 @@ mod tests {
 
     #[test]
     fn bytes_and_tables_are_the_same_wherever_they_lie() {
-        let code = |start, end| FunctionCode { start, end, frame: 8 };
+        let code = |start, end| FunctionCode { start, end, frame: 8, saved: end };
         let table = Places::from(vec![code(0, 16), code(16, 20)]);
         let bytes = table.to_bytes();
         for shift in 0..4 {
             let shifted = Bytes::from([&vec![0; shift][..], &bytes].concat()).slice(shift..);
             let read = Places::from_bytes(shifted).unwrap();
             assert_eq!(
-                read.iter().map(|code| (code.start, code.end, code.frame)).collect::<Vec<_>>(),
-                [(0, 16, 8), (16, 20, 8)]
+                read.iter().map(|code| (code.start, code.end, code.frame, code.saved)).collect::<Vec<_>>(),
+                [(0, 16, 8, 16), (16, 20, 8, 20)]
             );
         }
         assert!(Places::from_bytes(Bytes::from(bytes).slice(1..)).is_none());

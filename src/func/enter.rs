@@ -103,6 +103,10 @@ unsafe fn failure(mut store: NonNull<StoreOpaque>, captured: Captured) -> Error 
     store.torn |= !matches!(reason, Some(Pending::Error(_)));
     match reason {
         Some(Pending::Panic(panic)) => resume_unwind(panic),
+        Some(Pending::Exception(bits)) => {
+            let frames = captured.frames(store);
+            store.uncaught(bits, frames)
+        }
         Some(Pending::Error(Error::Trap(trap))) => Error::Trap(trap.with_frames(captured.frames(store))),
         Some(Pending::Error(error)) => error,
         Some(Pending::Trap(code)) => Error::Trap(Trap::new(code).with_frames(captured.frames(store))),

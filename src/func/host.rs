@@ -88,6 +88,12 @@ impl HostFunc {
         unsafe { NonNull::new_unchecked(&raw mut (*self.header.as_ptr()).func_ref) }
     }
 
+    /// The canonical number of its type.
+    pub(crate) fn signature(&self) -> u32 {
+        // SAFETY: owned, and never changed.
+        unsafe { self.func_ref().as_ref().signature }
+    }
+
     pub(crate) fn ty(&self) -> &FuncType {
         // SAFETY: owned, and never changed.
         unsafe { &(*self.header.as_ptr()).ty }
@@ -126,6 +132,16 @@ pub(super) unsafe fn closure<'a, F>(callee: *const FuncRef) -> &'a F {
 /// The store of a calling context.
 ///
 /// # Safety
+/// `caller` is a context that lives, and nothing borrows its store.
+#[inline]
+unsafe fn store<'a>(caller: *mut Context) -> &'a mut StoreOpaque {
+    // SAFETY: every context has its store.
+    unsafe { &mut *(*caller).store.cast::<StoreOpaque>() }
+}
+
+/// The id of a calling context's store.
+///
+/// # Safety
 /// `caller` is a context that lives.
 #[inline]
 pub(super) unsafe fn store_id(caller: *mut Context) -> StoreId {
@@ -154,7 +170,8 @@ pub(super) unsafe fn guard(caller: *mut Context, function: impl FnOnce() -> Resu
         // SAFETY: every context has its store, which nothing borrows now.
         Ok(Ok(_)) if unsafe { is_interrupted(caller) } => Pending::Trap(TrapCode::Interrupted),
         Ok(Ok(bits)) => return Returned { bits, status: 0 },
-        Ok(Err(error)) => Pending::Error(error),
+        // SAFETY: as above.
+        Ok(Err(error)) => unsafe { store(caller) }.raise(error),
         Err(panic) => Pending::Panic(panic),
     };
     // SAFETY: the caller's promise.
@@ -165,8 +182,8 @@ pub(super) unsafe fn guard(caller: *mut Context, function: impl FnOnce() -> Resu
 /// As for [`guard`].
 #[cold]
 unsafe fn fail(caller: *mut Context, reason: Pending) -> Returned {
-    // SAFETY: every context has its store.
-    unsafe { (*(*caller).store.cast::<StoreOpaque>()).fail(reason) }
+    // SAFETY: the caller's promise.
+    unsafe { store(caller) }.fail(reason)
 }
 
 /// [`HostArrayCall`] of functions that take slices.
@@ -183,27 +200,21 @@ where
         guard(caller, || {
             let ty = &header(callee).ty;
             let values = std::slice::from_raw_parts_mut(values, ty.values());
-            run_dynamic(closure::<F>(callee), Caller::new(caller), ty, values, store_id(caller)).map(|()| 0)
+            let params = values.iter().zip(ty.params());
+            let params: Vec<Val> = params.map(|(&raw, &ty)| Val::from_raw(raw, ty, store(caller))).collect();
+            let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
+            closure::<F>(callee)(Caller::new(caller), &params, &mut results)?;
+            give_results(ty, &results, values, store(caller)).map(|()| 0)
         })
     }
 }
 
-fn run_dynamic<T: 'static, F>(
-    function: &F,
-    caller: Caller<'_, T>,
-    ty: &FuncType,
-    values: &mut [abi::Global],
-    store: StoreId,
-) -> Result<()>
-where
-    F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()>,
-{
-    let params: Vec<Val> = values.iter().zip(ty.params()).map(|(&raw, &ty)| Val::from_raw(raw, ty, store)).collect();
-    let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for(ty)).collect();
-    function(caller, &params, &mut results)?;
+/// # Errors
+/// [`Type`](Error::Type), where one is of another type.
+fn give_results(ty: &FuncType, results: &[Val], values: &mut [abi::Global], store: &StoreOpaque) -> Result<()> {
     for ((place, result), &wanted) in values.iter_mut().zip(results).zip(ty.results()) {
         result.expect_type(wanted, store).map_err(|error| Error::Type(format!("a host function's result: {error}")))?;
-        *place = result.to_raw(store);
+        *place = result.to_raw(store.id());
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::InstanceData;
+use crate::Func;
 use crate::jit::abi::{Builtins, Context, Returned, TrapCode};
 use crate::memory::GROW_FAILED;
 use crate::module::Elements;
@@ -34,6 +35,9 @@ pub(crate) static BUILTINS: Builtins = Builtins {
     table_copy,
     table_init,
     elem_drop,
+    table_function,
+    throw,
+    throw_ref,
 };
 
 /// Target, source and length of a bulk operation.
@@ -84,6 +88,28 @@ fn in_pieces(
     Ok(())
 }
 
+/// # Safety
+/// As for [`run`].
+unsafe fn parts<'a>(context: *mut Context) -> (&'a mut StoreOpaque, &'a InstanceData) {
+    // SAFETY: the caller's promise; an instance's context has both.
+    unsafe { (&mut *(*context).store.cast::<StoreOpaque>(), &*(*context).instance.cast::<InstanceData>()) }
+}
+
+unsafe extern "C" fn throw(context: *mut Context, tag: u64) -> Returned {
+    // SAFETY: compiled code calls this with its context.
+    let (store, instance) = unsafe { parts(context) };
+    store.throw(instance.tag(tag as u32))
+}
+
+unsafe extern "C" fn throw_ref(context: *mut Context, exception: u64) -> Returned {
+    // SAFETY: compiled code calls this with its context.
+    let (store, _) = unsafe { parts(context) };
+    store.fail(match exception {
+        0 => Pending::Trap(TrapCode::NullReference),
+        exception => Pending::Exception(exception),
+    })
+}
+
 /// Runs a builtin for the instance of `context`; a trap is kept for when the guest is unwound.
 ///
 /// # Safety
@@ -92,9 +118,8 @@ unsafe fn run<R: Into<u64>>(
     context: *mut Context,
     builtin: impl FnOnce(&mut StoreOpaque, &InstanceData) -> Outcome<R>,
 ) -> Returned {
-    // SAFETY: the caller's promise; an instance's context has both.
-    let (store, instance) =
-        unsafe { (&mut *(*context).store.cast::<StoreOpaque>(), &*(*context).instance.cast::<InstanceData>()) };
+    // SAFETY: the caller's promise.
+    let (store, instance) = unsafe { parts(context) };
     // A store's limiter may panic.
     match catch_unwind(AssertUnwindSafe(|| builtin(store, instance))) {
         Ok(Ok(_)) if store.interrupt.is_requested() => store.fail(Pending::Trap(TrapCode::Interrupted)),
@@ -191,9 +216,25 @@ builtins! {
         DONE
     }
 
+    table_function(store, instance, table, ty, index) {
+        let wanted = instance.module.signatures()[ty as usize];
+        Ok(find_function(store, instance.tables[table as usize], wanted, index)?)
+    }
+
     elem_drop(_store, instance, segment) {
         instance.dropped_elements[segment as usize].set(true);
         DONE
+    }
+}
+
+/// Where a function may be of a subtype of the one that it is called as, the caller cannot simply compare numbers.
+fn find_function(store: &StoreOpaque, table: u32, wanted: u32, index: u64) -> Access<u64> {
+    let bits = store.tables[table as usize].get().get(index).map_err(|_| TrapCode::UndefinedElement)?;
+    let func = Func::from_bits(bits, store.id()).ok_or(TrapCode::UninitializedElement)?;
+    if store.engine().is_subtype(func.signature(store.id()), wanted) {
+        Ok(bits)
+    } else {
+        Err(TrapCode::IndirectCallTypeMismatch)
     }
 }
 

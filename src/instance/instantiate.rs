@@ -10,13 +10,16 @@
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
+use wasmparser::WasmFeatures;
+
 use super::builtins::{init_memory, init_table};
 use super::record::Record;
 use super::{Extern, InstanceData};
 use crate::jit::abi::{self, FuncRef, TrapCode};
-use crate::module::{Item, Mode, Module, Reference};
+use crate::module::{Import, Item, Mode, Module, Reference};
 use crate::owned::Owned;
-use crate::store::{GlobalData, StoreOpaque};
+use crate::store::{GlobalData, StoreOpaque, TagData};
+use crate::table::check_range;
 use crate::{Engine, Error, ExternType, Func, Result, Trap};
 
 /// Imports by kind, as places in the store.
@@ -26,6 +29,7 @@ pub(super) struct Imports {
     tables: Vec<u32>,
     memories: Vec<u32>,
     globals: Vec<u32>,
+    tags: Vec<u32>,
 }
 
 impl Imports {
@@ -43,11 +47,12 @@ impl StoreOpaque {
         self.check_count(self.instances.len() + 1, most, "instances", |limiter| limiter.instances())?;
         // Another thread may have compiled the module.
         crate::code::synchronize_thread();
-        let lens = (self.memories.len(), self.tables.len());
+        let lens = (self.memories.len(), self.tables.len(), self.tags.len());
         let allocated = self.allocate_parts(module, imports);
         if allocated.is_err() {
             self.memories.truncate(lens.0);
             self.tables.truncate(lens.1);
+            self.tags.truncate(lens.2);
         }
         allocated
     }
@@ -61,21 +66,29 @@ impl StoreOpaque {
         }
         let mut imports = Imports::default();
         for (import, found) in wanted.iter().zip(externs) {
-            let ty = self.extern_type(found);
-            if !ty.matches(&import.ty) {
-                return Err(Error::Link(format!(
-                    "incompatible import type for \"{}\" \"{}\": expected {}, found {ty}",
-                    import.module, import.name, import.ty
-                )));
-            }
+            self.check_import(import, found)?;
             match *found {
                 Extern::Func(func) => imports.functions.push(func.func_ref(self)),
                 Extern::Table(table) => imports.tables.push(table.index(self)),
                 Extern::Memory(memory) => imports.memories.push(memory.index(self)),
                 Extern::Global(global) => imports.globals.push(global.index(self)),
+                Extern::Tag(tag) => imports.tags.push(tag.index(self)),
             }
         }
         Ok(imports)
+    }
+
+    /// # Errors
+    /// [`Link`](Error::Link), where it cannot be imported so.
+    pub(crate) fn check_import(&self, import: &Import, found: &Extern) -> Result<()> {
+        let matches = match (found, &import.ty) {
+            (Extern::Func(func), ExternType::Func(_)) => {
+                self.engine().is_subtype(func.signature(self.id()), import.signature)
+            }
+            (Extern::Tag(tag), ExternType::Tag(_)) => self.tags[tag.index(self) as usize].signature == import.signature,
+            (found, wanted) => self.extern_type(found).matches(wanted, &self.engine().types()),
+        };
+        if matches { Ok(()) } else { Err(import.incompatible(&self.extern_type(found))) }
     }
 
     /// # Panics
@@ -86,6 +99,7 @@ impl StoreOpaque {
             Extern::Table(table) => _ = table.index(self),
             Extern::Memory(memory) => _ = memory.index(self),
             Extern::Global(global) => _ = global.index(self),
+            Extern::Tag(tag) => _ = tag.index(self),
         }
     }
 
@@ -96,6 +110,7 @@ impl StoreOpaque {
             Extern::Table(table) => ExternType::Table(self.tables[table.index(self) as usize].get().ty()),
             Extern::Memory(memory) => ExternType::Memory(self.memories[memory.index(self) as usize].get().ty()),
             Extern::Global(global) => ExternType::Global(self.global(global.index(self)).ty.clone()),
+            Extern::Tag(tag) => ExternType::Tag(self.tags[tag.index(self) as usize].ty.clone()),
         }
     }
 
@@ -106,6 +121,11 @@ impl StoreOpaque {
         }
         for ty in &info.tables[info.imported_tables..] {
             imports.tables.push(self.new_table(ty)?);
+        }
+        for tag in info.imported_tags as u32..info.tags.len() as u32 {
+            imports.tags.push(self.tags.len() as u32);
+            let signature = info.signatures[info.tags[tag as usize] as usize];
+            self.tags.push(TagData { ty: info.tag_type(tag), signature });
         }
         let record = Record::new(module.layout(), self.context())?;
         let index = self.instances.len() as u32;
@@ -119,6 +139,7 @@ impl StoreOpaque {
             memories: imports.memories.into(),
             tables: imports.tables.into(),
             globals: imports.globals.into(),
+            tags: imports.tags.into(),
             dropped_elements: vec![Cell::new(false); info.elements.len()].into(),
             dropped_data: vec![Cell::new(false); info.data.len()].into(),
         });
@@ -179,6 +200,9 @@ impl StoreOpaque {
         let instance = self.instances[index as usize].as_non_null();
         // SAFETY: owned by the store in an allocation of its own, which nothing borrows mutably.
         let instance = unsafe { instance.as_ref() };
+        if !self.engine().config().features.contains(WasmFeatures::BULK_MEMORY) {
+            self.check_segments(instance)?;
+        }
         self.initialize_tables(instance).map_err(trap)?;
         self.initialize_memories(instance)
     }
@@ -212,6 +236,29 @@ impl StoreOpaque {
             instance.drop_elements();
         }
         self.initialize_memories(instance)
+    }
+
+    /// WebAssembly 1.0 writes nothing of an instance whose segments do not all fit.
+    ///
+    /// # Errors
+    /// [`Link`](Error::Link), where one does not.
+    fn check_segments(&self, instance: &InstanceData) -> Result<()> {
+        let info = instance.module.info();
+        for segment in &info.elements {
+            let Mode::Active(table, offset) = &segment.mode else { continue };
+            let start = instance.evaluate(offset) as u64;
+            let table = self.tables[instance.tables[*table as usize] as usize].get();
+            let fits = table.check(start, segment.elements.len() as u64);
+            fits.map_err(|_| Error::Link("elements segment does not fit".into()))?;
+        }
+        for segment in &info.data {
+            let Mode::Active(memory, offset) = &segment.mode else { continue };
+            let start = instance.evaluate(offset) as u64;
+            let memory = self.memories[instance.memories[*memory as usize] as usize].get();
+            let fits = check_range(start, segment.bytes.len() as u64, memory.abi.len);
+            fits.map_err(|_| Error::Link("data segment does not fit".into()))?;
+        }
+        Ok(())
     }
 
     fn initialize_tables(&mut self, instance: &InstanceData) -> Result<(), TrapCode> {

@@ -33,6 +33,11 @@
 //! followed by a byte that holds the [`TrapCode`]. The signal handler knows pc and stack pointer, walks the frames, and
 //! continues at [`trap_exit`](super::Code::trap_exit), which returns from the entry stub. Code that traps needs no registers, and
 //! neither a landing nor a table of its own.
+//!
+//! # Exceptions
+//!
+//! `throw` is a function of the runtime that gives a status, as a host function does that fails: then compiled code calls
+//! [`Context::unwind`], which walks the frames, looks calls up in the [table](super::unwind), and goes on where the exception is caught.
 
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -131,10 +136,13 @@ pub struct Context {
     pub store: *mut c_void,
     /// The runtime's own.
     pub instance: *mut c_void,
+    /// Where compiled code goes, by a call, when [`Returned::status`] is not 0: it does not return, but goes on where an exception
+    /// is caught, or at the trap exit.
+    pub unwind: *const u8,
 }
 
-/// Results of one function, at the most (wasmparser's own limit).
-pub const RESULTS_MAX: usize = 1000;
+/// Results of one function, at the most (wasmparser's own limit for these and parameters), and a reference to an exception.
+pub const RESULTS_MAX: usize = 1001;
 
 /// A guarded memory reserves 4 GiB and this much after it. A constant offset of an access that
 /// does not fit in it is checked explicitly.
@@ -199,6 +207,12 @@ builtins! {
     table_init(table, segment, target, source, len);
     /// Empties an element segment.
     elem_drop(segment);
+    /// A function that is of type `ty` or a subtype of it.
+    table_function(table, ty, index);
+    /// Its values are in [`Context::results`]; never goes on.
+    throw(tag);
+    /// Never goes on.
+    throw_ref(exception);
 }
 
 macro_rules! trap_codes {
@@ -246,6 +260,8 @@ trap_codes! {
     Interrupted,
     /// The fuel is used up.
     OutOfFuel,
+    /// An exception that nobody caught.
+    UncaughtException,
 }
 
 impl TrapCode {

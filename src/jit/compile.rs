@@ -5,6 +5,7 @@ use super::env::{Env, Signature};
 use super::positions::{Positions, Span};
 use super::scan::{Stats, scan};
 use super::target::{Backend, Processor, Relocation, Target};
+use super::unwind::Unwind;
 use super::walk::Walk;
 use super::{Code, CompileError, Function, FunctionCode, aarch64, x86_64};
 use std::time::Instant;
@@ -104,10 +105,11 @@ fn recompile<M: Backend>(
     let mut positions = Positions::new(body.range().start);
     walk.function(function.index, body, &stats, &mut positions)?;
     if !walk.masm().reaches(0) {
+        walk.take_back();
         positions = Positions::new(body.range().start);
         walk.function(function.index, body, &stats, &mut positions)?;
     }
-    Ok((positions, walk.into_masm()))
+    Ok((positions, walk.finish().0))
 }
 
 fn copy(function: &FuncToValidate<ValidatorResources>) -> FuncToValidate<ValidatorResources> {
@@ -180,6 +182,7 @@ fn shares<'f, 'a>(mut functions: &'f [Function<'a>], threads: usize) -> Vec<&'f 
 struct Part<M> {
     assembler: M,
     functions: Vec<FunctionCode>,
+    unwind: Unwind,
 }
 
 fn worker<M: Backend>(
@@ -198,19 +201,25 @@ fn worker<M: Backend>(
         let mut validator = copy(function).into_validator(std::mem::take(&mut allocations));
         scan::<M, _>(env, &mut validator, body, &mut stats).map_err(CompileError::Invalid)?;
         allocations = validator.into_allocations();
+        if let Some(operator) = stats.unsupported {
+            return Err(CompileError::Unsupported(index, operator).into());
+        }
         reserve_area::<M>(env, ty, &mut stats, area)?;
         let before = walk.masm().position();
-        let mut frame = walk.function(index, body, &stats, &mut ())?;
+        let mut plan = walk.function(index, body, &stats, &mut ())?;
         if !walk.masm().reaches(before) {
-            frame = walk.function(index, body, &stats, &mut ())?;
+            walk.take_back();
+            plan = walk.function(index, body, &stats, &mut ())?;
         }
         let end = walk.masm().position();
         check_limits(env, index, end, M::MODULE_MAX)?;
-        codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame });
+        let (frame, saved) = (M::frame_size(&plan), plan.saved.bits());
+        codes.push(FunctionCode { start: before.next_multiple_of(16), end, frame, saved });
     }
     // As between functions, so that the code does not depend on how many threads share it.
     walk.masm().align();
-    Ok(Part { assembler: walk.into_masm(), functions: codes })
+    let (assembler, unwind) = walk.finish();
+    Ok(Part { assembler, functions: codes, unwind })
 }
 
 /// Whether compiling may go on, `end` bytes of code being there after a function.
@@ -241,7 +250,7 @@ fn reserve_area<M: Backend>(env: &Env, ty: u32, stats: &mut Stats, area: u32) ->
 fn link<M: Backend>(env: &Env, features: M::Features, parts: Vec<Part<M>>, area: u32) -> Result<Code, CompileError> {
     let mut code = Code::default();
     let mut relocations: Vec<Relocation> = Vec::new();
-    for Part { assembler, functions } in parts {
+    for Part { assembler, functions, unwind } in parts {
         code.text.resize(code.text.len().next_multiple_of(16), M::FILL);
         let at = code.text.len() as u32;
         let end = u32::try_from(code.text.len() + assembler.code().len()).unwrap_or(u32::MAX);
@@ -252,6 +261,7 @@ fn link<M: Backend>(env: &Env, features: M::Features, parts: Vec<Part<M>>, area:
             end: f.end + at,
             ..f
         }));
+        code.unwind.append(unwind, at);
         if code.text.is_empty() {
             code.text = assembler.into_code();
         } else {
@@ -284,7 +294,8 @@ fn stubs<M: Backend>(env: &Env, features: M::Features, code: &mut Code, area: u3
             let start = base + m.position();
             let frame = m.adapter(&env.types[ty], area);
             code.adapters[ty] = Some(start);
-            code.stubs.push(FunctionCode { start, end: base + m.position(), frame });
+            let saved = M::ADAPTER_SAVED.bits();
+            code.stubs.push(FunctionCode { start, end: base + m.position(), frame, saved });
         }
     }
     code.text.extend_from_slice(m.code());

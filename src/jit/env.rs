@@ -74,8 +74,10 @@ pub struct GlobalEnv {
 /// A module, as the compiler sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Env {
-    /// Function types by type index.
+    /// Function types by type index; other types have no parameters and no results.
     pub types: Vec<Signature>,
+    /// For each type, whether functions of its subtypes can be called as of it.
+    pub open_types: Vec<bool>,
     /// The type index of each function, imported first.
     pub functions: Vec<u32>,
     /// How many of the functions are imported.
@@ -84,6 +86,8 @@ pub struct Env {
     /// (exported, in an element segment, `ref.func`, the start function). Imported functions have no place: their reference is
     /// the import's.
     pub escaping: Vec<Option<u32>>,
+    /// The type index of each tag, imported first.
+    pub tags: Vec<u32>,
     /// Tables, imported first.
     pub tables: Vec<TableEnv>,
     /// Memories, imported first.

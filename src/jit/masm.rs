@@ -9,6 +9,7 @@ use super::env::Kind;
 use super::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
 use super::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use super::reg::{Reg, RegSet};
+use super::unwind::Sites;
 
 /// Where a value is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +152,8 @@ pub(crate) trait Masm: Machine {
     fn incoming(plan: &FramePlan, index: u32) -> u32;
     /// Zeroes 8-byte slots. Destroys temporaries that hold no parameter.
     fn zero_slots(&mut self, from: u32, count: u32);
+    /// Where calls are noted, each by the position behind it.
+    fn sites(&mut self) -> &mut Sites;
     /// How many pieces of code are put off to the end of the function.
     fn put_off(&self) -> usize;
     /// Emits them, in the order in which they were put off.

@@ -19,6 +19,7 @@ mod reg;
 mod scan;
 mod state;
 mod target;
+pub mod unwind;
 mod walk;
 mod x86_64;
 
@@ -42,6 +43,8 @@ pub struct Code {
     pub adapters: Vec<Option<u32>>,
     /// The adapters in order of address, for whoever walks frames.
     pub stubs: Vec<FunctionCode>,
+    /// Where exceptions are caught.
+    pub unwind: unwind::Unwind,
     /// Where a trap continues, with the stack pointer set to [`abi::Activation::stack_pointer`].
     pub trap_exit: u32,
     /// The features of the processor that it may use, as bits: see [`Target::features`].
@@ -60,6 +63,9 @@ pub struct FunctionCode {
     /// Bytes between the stack pointer of its body and its return address; 0 applies instead where the trap
     /// is [`abi::TrapCode::StackOverflow`].
     pub frame: u32,
+    /// The registers of its caller that its prologue saved, as bits by their numbers. They lie below the return address, the one with
+    /// the lowest number first.
+    pub saved: u32,
 }
 
 /// Why a module was not compiled.
@@ -71,6 +77,8 @@ pub enum CompileError {
     Limit(u32, &'static str),
     /// What the processor lacks.
     Processor(&'static str),
+    /// A function has an operator that is valid but not here: the function, and the operator.
+    Unsupported(u32, &'static str),
 }
 
 impl From<BinaryReaderError> for CompileError {

@@ -62,6 +62,11 @@ impl RegSet {
         self.0 &= !(1 << reg.0);
     }
 
+    /// The general registers, by their numbers.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0 as u32
+    }
+
     pub(crate) const fn union(self, other: RegSet) -> RegSet {
         RegSet(self.0 | other.0)
     }

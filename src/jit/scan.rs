@@ -9,8 +9,8 @@ use super::env::{Env, Kind};
 use super::masm::Machine;
 use std::marker::PhantomData;
 use wasmparser::{
-    BinaryReaderError, BlockType, FrameKind, FrameStack, FuncValidator, FunctionBody, VisitOperator, VisitSimdOperator,
-    WasmModuleResources,
+    BinaryReaderError, BlockType, Catch, FrameKind, FrameStack, FuncValidator, FunctionBody, TryTable, VisitOperator,
+    VisitSimdOperator, WasmModuleResources,
 };
 
 type Result<T> = std::result::Result<T, BinaryReaderError>;
@@ -32,6 +32,10 @@ pub(crate) struct Stats {
     pub(crate) outgoing: u32,
     /// Bytes of stack arguments of the tail calls.
     pub(crate) tail: u32,
+    /// The first operator, in the validator's words, that the compiler does not know.
+    pub(crate) unsupported: Option<&'static str>,
+    /// Values that a caught exception may bring, at the most.
+    caught: u32,
     /// Whether an operator may make a v128.
     pub(crate) vectors: bool,
     /// Whether a local may be read before it is set, so that its zero matters. A local counts as set from
@@ -63,6 +67,7 @@ impl Stats {
         self.set.resize(locals, false);
         self.order.clear();
         (self.calls, self.height, self.outgoing, self.tail, self.loops) = (0, 0, 0, 0, 0);
+        (self.caught, self.unsupported) = (0, None);
         self.vectors = false;
         self.blocks.clear();
     }
@@ -146,6 +151,8 @@ pub(crate) fn scan<M: Machine, R: WasmModuleResources>(
         }
         stats.height = stats.height.max(validator.operand_stack_height());
     }
+    // No operator puts these on the stack: they appear where a label is, above what is there.
+    stats.height += stats.caught;
     reader.finish_expression(&validator.visitor(reader.original_position()))
 }
 
@@ -235,6 +242,26 @@ impl<V, M: Machine> Counting<'_, V, M> {
         self.tail_calls(Some(ty));
     }
 
+    fn note_visit_try_table(&mut self, table: &TryTable) {
+        self.stats.open(false);
+        for catch in &table.catches {
+            let (tag, by_reference) = match *catch {
+                Catch::One { tag, .. } => (Some(tag), 0),
+                Catch::OneRef { tag, .. } => (Some(tag), 1),
+                Catch::All { .. } => (None, 0),
+                Catch::AllRef { .. } => (None, 1),
+            };
+            let ty = tag.and_then(|tag| self.env.types.get(*self.env.tags.get(tag as usize)? as usize));
+            let params = ty.map_or(&[][..], |ty| &ty.params);
+            self.stats.caught = self.stats.caught.max(params.len() as u32 + by_reference);
+            self.stats.vectors |= params.contains(&Kind::V128);
+        }
+    }
+
+    fn note_unsupported(&mut self, operator: &'static str) {
+        self.stats.unsupported.get_or_insert(operator);
+    }
+
     fn note_runtime(&mut self) {
         self.stats.calls(0);
     }
@@ -246,11 +273,20 @@ macro_rules! forward {
         $(
             #[inline]
             fn $visit(&mut self $($(, $arg: $argty)*)?) -> Self::Output {
+                unsupported!(@$proposal self $visit);
                 note!(self $visit $($($arg),*)?);
                 self.inner.$visit($($($arg),*)?)
             }
         )*
     };
+}
+
+/// Objects of garbage collection are validated, and no more.
+macro_rules! unsupported {
+    (@gc $self:ident $visit:ident) => {
+        $self.note_unsupported(stringify!($visit))
+    };
+    (@$proposal:ident $self:ident $visit:ident) => {};
 }
 
 macro_rules! note {
@@ -274,6 +310,15 @@ macro_rules! note {
     };
     ($self:ident visit_if $ty:ident) => {
         $self.note_visit_if($ty)
+    };
+    ($self:ident visit_try_table $table:ident) => {
+        $self.note_visit_try_table(&$table)
+    };
+    ($self:ident visit_throw $($_:tt)*) => {
+        $self.note_runtime()
+    };
+    ($self:ident visit_throw_ref $($_:tt)*) => {
+        $self.note_runtime()
     };
     ($self:ident visit_else) => {
         $self.note_visit_else()

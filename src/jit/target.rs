@@ -3,6 +3,7 @@
 
 use super::env::Signature;
 use super::masm::Masm;
+use super::reg::RegSet;
 use super::{aarch64, x86_64};
 
 /// A machine, and what its processor is taken to have.
@@ -142,6 +143,8 @@ pub(crate) trait Backend: Masm + Send {
     fn trap_exit(&mut self);
     /// An [`EntryStub`](super::abi::EntryStub) for one type, with at least `area` bytes for stack arguments.
     fn entry_stub(&mut self, signature: &Signature, area: u32);
+    /// The registers that an adapter saves.
+    const ADAPTER_SAVED: RegSet;
     /// The [`FuncRef::entry`](super::abi::FuncRef::entry) of compiled functions of one type: switches to the callee's instance and
     /// back. Has at least `area` bytes for stack arguments; gives the size of its frame.
     fn adapter(&mut self, signature: &Signature, area: u32) -> u32;

@@ -6,6 +6,7 @@
 //! | [`arith`] | numeric, comparisons, `select` |
 //! | [`control`] | blocks and branches |
 //! | [`calls`] | calls, and what the runtime does |
+//! | [`exceptions`] | what throws, and where it is caught |
 //! | [`memory`] | linear memory, locals, globals, references |
 //! | [`simd`] | vectors: the table of them, and what compiles them |
 
@@ -13,6 +14,7 @@ mod arith;
 mod calls;
 mod control;
 mod decode;
+mod exceptions;
 mod memory;
 mod simd;
 mod visit;
@@ -29,6 +31,7 @@ use super::pins::{Local, Pins};
 use super::reg::Reg;
 use super::scan::Stats;
 use super::state::{Loc, Operand, State};
+use super::unwind::Unwind;
 use control::Frame;
 use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody};
 
@@ -43,6 +46,11 @@ pub(crate) struct Walk<'a, M> {
     pins: Pins,
     plan: FramePlan,
     frames: Vec<Frame<'a>>,
+    unwind: Unwind,
+    /// Handlers, clauses and sites of the functions before this one.
+    before: [usize; 3],
+    /// The landing pads of the function.
+    pads: Vec<exceptions::Pad<'a>>,
     moves: Moves,
     /// The function's code, and where in it the present operator begins.
     code: &'a [u8],
@@ -68,6 +76,9 @@ impl<'a, M: Masm> Walk<'a, M> {
             pins: Pins::default(),
             plan: FramePlan::default(),
             frames: Vec::new(),
+            unwind: Unwind::default(),
+            before: [0; 3],
+            pads: Vec::new(),
             moves: Moves::default(),
             code: &[],
             at: 0,
@@ -85,21 +96,33 @@ impl<'a, M: Masm> Walk<'a, M> {
         &mut self.state.m
     }
 
-    pub(crate) fn into_masm(self) -> M {
-        self.state.m
+    /// The assembler, and where its code catches exceptions.
+    pub(crate) fn finish(mut self) -> (M, Unwind) {
+        self.unwind.sites = std::mem::take(&mut self.state.m.sites().noted);
+        (self.state.m, self.unwind)
     }
 
-    /// Compiles a function that was found valid. Gives the size of its frame.
+    /// Forgets where the last function catches exceptions, since its code was taken back.
+    pub(crate) fn take_back(&mut self) {
+        let [handlers, clauses, sites] = self.before;
+        self.unwind.handlers.truncate(handlers);
+        self.unwind.clauses.truncate(clauses);
+        self.state.m.sites().noted.truncate(sites);
+    }
+
+    /// Compiles a function that was found valid. Gives its frame.
     pub(crate) fn function(
         &mut self,
         index: u32,
         body: &FunctionBody<'a>,
         stats: &Stats,
         record: &mut impl Record,
-    ) -> Result<u32, CompileError> {
+    ) -> Result<FramePlan, CompileError> {
         let env = self.env;
         let signature = &env.types[env.functions[index as usize] as usize];
         self.results = &signature.results;
+        let sites = self.state.m.sites().noted.len();
+        self.before = [self.unwind.handlers.len(), self.unwind.clauses.len(), sites];
         self.declare(&signature.params, body)?;
         self.enter(&signature.params, stats);
         self.code = body.as_bytes();
@@ -136,8 +159,12 @@ impl<'a, M: Masm> Walk<'a, M> {
                 self.state.check();
             }
         }
+        self.landing_pads();
+        if self.is_full() {
+            return Err(CompileError::Limit(index, "its code is too large"));
+        }
         self.state.m.finish_function(record);
-        Ok(M::frame_size(&self.plan))
+        Ok(self.plan)
     }
 
     /// Takes the fuel for the run of operators that begins at a place of the body, if one does and can be reached. No operator

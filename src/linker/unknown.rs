@@ -2,7 +2,9 @@
 
 use super::Linker;
 use crate::store::AsContextMut;
-use crate::{Caller, Error, Extern, ExternType, Global, ImportType, Memory, Module, Result, Table, Trap, Val, ValType};
+use crate::{
+    Caller, Error, Extern, ExternType, Global, ImportType, Memory, Module, Result, Table, Tag, Trap, Val, ValType,
+};
 
 impl<T: 'static> Linker<T> {
     /// Defines every function that the module imports and that is not defined as one that traps when it is called, with a
@@ -39,7 +41,7 @@ impl<T: 'static> Linker<T> {
     }
 
     /// Defines everything that the module imports and that is not defined: functions that do nothing and return zeros and
-    /// nulls, globals and tables of these, memories of zeros. All but functions belong to the store.
+    /// nulls, globals and tables of these, memories of zeros, tags of their own. All but functions belong to the store.
     ///
     /// ```
     /// use kitbag::{Engine, Linker, Module, Store};
@@ -83,6 +85,7 @@ impl<T: 'static> Linker<T> {
                 Table::new(&mut store, ty.clone(), Val::default_for(ValType::Ref(ty.element())))?.into()
             }
             ExternType::Memory(ty) => Memory::new(&mut store, ty.clone())?.into(),
+            ExternType::Tag(ty) => Tag::new(&mut store, ty.clone()).into(),
         };
         self.define(&mut store, import.module, import.name, item).map(drop)
     }
@@ -96,7 +99,7 @@ fn check_default(import: &ImportType<'_>) -> Result<()> {
         ExternType::Func(ty) => ty.results().iter().all(has_default),
         ExternType::Global(ty) => has_default(&ty.content()),
         ExternType::Table(ty) => ty.element().is_nullable(),
-        ExternType::Memory(_) => true,
+        ExternType::Memory(_) | ExternType::Tag(_) => true,
     };
     match defaults {
         true => Ok(()),

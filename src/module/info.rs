@@ -7,7 +7,7 @@ use kitbag_fs::Bytes;
 
 use crate::jit::abi::Counts;
 use crate::jit::{self, GlobalEnv, MemoryEnv, TableEnv, abi};
-use crate::{Engine, ExternType, FuncType, GlobalType, MemoryType, TableType};
+use crate::{Engine, Error, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TagType};
 
 /// An import.
 #[derive(Debug)]
@@ -15,6 +15,16 @@ pub(crate) struct Import {
     pub(crate) module: Box<str>,
     pub(crate) name: Box<str>,
     pub(crate) ty: ExternType,
+    /// The canonical number of a function's or tag's type.
+    pub(crate) signature: u32,
+}
+
+impl Import {
+    /// The error for something of type `found`.
+    pub(crate) fn incompatible(&self, found: &ExternType) -> Error {
+        let Import { module, name, ty, .. } = self;
+        Error::Link(format!("incompatible import type for \"{module}\" \"{name}\": expected {ty}, found {found}"))
+    }
 }
 
 /// A part of a module that can be exported, by its index in its own index space.
@@ -24,6 +34,7 @@ pub(crate) enum Item {
     Table(u32),
     Memory(u32),
     Global(u32),
+    Tag(u32),
 }
 
 /// An instruction of a constant expression.
@@ -88,9 +99,14 @@ pub(crate) struct DataSegment {
 /// All of it. Imported items come first in their index spaces.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleInfo {
+    /// Those of functions; in the others' places, an empty one.
     pub(crate) types: Vec<FuncType>,
-    /// The types' canonical ids in the engine.
+    /// All types as references lead to them.
+    pub(super) heap_types: Vec<HeapType>,
+    /// The types' canonical numbers in the engine.
     pub(crate) signatures: Vec<u32>,
+    /// Whether each type may have subtypes.
+    pub(super) open_types: Vec<bool>,
     pub(crate) imports: Vec<Import>,
     /// Type indices.
     pub(crate) functions: Vec<u32>,
@@ -105,6 +121,9 @@ pub(crate) struct ModuleInfo {
     pub(crate) imported_globals: usize,
     /// First values of the globals defined here.
     pub(crate) global_inits: Vec<ConstExpr>,
+    /// Type indices.
+    pub(crate) tags: Vec<u32>,
+    pub(crate) imported_tags: usize,
     pub(crate) exports: Vec<(Box<str>, Item)>,
     pub(crate) export_places: HashMap<Box<str>, usize>,
     pub(crate) start: Option<u32>,
@@ -125,12 +144,17 @@ impl ModuleInfo {
         &self.types[self.functions[function as usize] as usize]
     }
 
+    pub(crate) fn tag_type(&self, tag: u32) -> TagType {
+        TagType { func: self.types[self.tags[tag as usize] as usize].clone() }
+    }
+
     pub(crate) fn item_type(&self, item: Item) -> ExternType {
         match item {
             Item::Func(index) => ExternType::Func(self.func_type(index).clone()),
             Item::Table(index) => ExternType::Table(self.tables[index as usize].clone()),
             Item::Memory(index) => ExternType::Memory(self.memories[index as usize].clone()),
             Item::Global(index) => ExternType::Global(self.globals[index as usize].clone()),
+            Item::Tag(index) => ExternType::Tag(self.tag_type(index)),
         }
     }
 
@@ -179,7 +203,9 @@ impl ModuleInfo {
             types: self.types.iter().map(FuncType::signature).collect(),
             functions: self.functions.clone(),
             imported_functions: self.imported_functions as u32,
+            open_types: self.open_types.clone(),
             escaping: self.escaping.clone(),
+            tags: self.tags.clone(),
             tables: self.tables.iter().map(table_env).collect(),
             memories: self.memories.iter().map(|ty| memory_env(engine, ty)).collect(),
             globals: self.globals.iter().map(|ty| GlobalEnv { kind: ty.content.kind() }).collect(),

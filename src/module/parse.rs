@@ -2,15 +2,19 @@
 
 use kitbag_fs::Bytes;
 use wasmparser::{
-    BinaryReader, ConstExpr as WasmExpr, CustomSectionReader, Data, DataKind, Element, ElementItems, ElementKind,
-    Export, ExternalKind, Global, Import as WasmImport, KnownCustom, Operator, Parser, Payload, RecGroup,
-    SectionLimited, Table, TableInit, TypeRef, ValidPayload, Validator,
+    BinaryReader, CompositeInnerType, ConstExpr as WasmExpr, CustomSectionReader, Data, DataKind, Element,
+    ElementItems, ElementKind, Export, ExternalKind, FieldType, Global, Import as WasmImport, KnownCustom, Operator,
+    Parser, Payload, RecGroup, SectionLimited, StorageType, SubType as WasmSubType, Table, TableInit, TypeRef,
+    ValidPayload, Validator,
 };
 
 use super::info::{ConstExpr, ConstOp, DataSegment, ElementSegment, Elements, Import, Item, Mode, ModuleInfo};
 use super::kept::{self, Kept};
 use crate::jit::Function;
-use crate::{Engine, Error, ExternType, FuncType, GlobalType, MemoryType, Result, TableType};
+use crate::types::registry::{Field, Shape, Storage, SubType};
+use crate::{
+    Engine, Error, ExternType, FuncType, GlobalType, HeapType, MemoryType, Result, TableType, TypeId, ValType,
+};
 
 /// Parses and validates a module, all but the bodies of its functions: who compiles these, validates them. Gives what has
 /// to be kept of the module, too.
@@ -76,7 +80,7 @@ fn payload(id: u8, mut reader: BinaryReader<'_>) -> Result<Option<Payload<'_>>> 
 impl ModuleInfo {
     fn section(&mut self, engine: &Engine, payload: Payload<'_>, kept: &Kept) -> Result<()> {
         match payload {
-            Payload::TypeSection(types) => each(types, |group| self.add_types(engine, group)),
+            Payload::TypeSection(types) => each(types, |group| self.add_types(engine, &group)),
             Payload::ImportSection(imports) => each(imports.into_imports(), |import| self.add_import(&import)),
             Payload::FunctionSection(functions) => each(functions, |ty| {
                 self.functions.push(ty);
@@ -101,28 +105,42 @@ impl ModuleInfo {
                 }
                 Ok(())
             }
-            Payload::TagSection(_) => Err(Error::Unsupported("exception tags".into())),
+            Payload::TagSection(tags) => each(tags, |tag| {
+                self.tags.push(tag.func_type_idx);
+                Ok(())
+            }),
             _ => Ok(()),
         }
     }
 
-    fn add_types(&mut self, engine: &Engine, group: RecGroup) -> Result<()> {
+    fn add_types(&mut self, engine: &Engine, group: &RecGroup) -> Result<()> {
+        let start = self.heap_types.len();
+        let place = |(ty, place): (&WasmSubType, u32)| heap_type(ty, TypeId::in_group(place));
+        self.heap_types.extend(group.types().zip(0..).map(place).collect::<Result<Vec<_>>>()?);
+        let types: Result<_> = group.types().map(|ty| sub_type(ty, &self.heap_types)).collect();
+        let first = engine.types().group(types?);
+        self.heap_types.truncate(start);
+        self.signatures.extend((first..).take(group.types().len()));
+        let number = |(ty, number): (&WasmSubType, u32)| heap_type(ty, TypeId(number));
+        self.heap_types.extend(group.types().zip(first..).map(number).collect::<Result<Vec<_>>>()?);
         for ty in group.types() {
-            match &ty.composite_type.inner {
-                wasmparser::CompositeInnerType::Func(ty) => {
-                    let ty = FuncType::from_wasm(ty, &self.signatures)?;
-                    self.signatures.push(engine.signature_id(&ty));
-                    self.types.push(ty);
-                }
-                _ => return Err(Error::Unsupported("types of the garbage-collection proposal".into())),
-            }
+            self.types.push(match &ty.composite_type.inner {
+                CompositeInnerType::Func(ty) => FuncType::from_wasm(ty, &self.heap_types)?,
+                _ => FuncType::new([], []),
+            });
+            self.open_types.push(!ty.is_final);
         }
         Ok(())
     }
 
     fn add_import(&mut self, import: &WasmImport<'_>) -> Result<()> {
         let ty = self.import_type(import.ty)?;
-        self.imports.push(Import { module: import.module.into(), name: import.name.into(), ty });
+        let signature = match import.ty {
+            TypeRef::Func(index) | TypeRef::FuncExact(index) => self.signatures[index as usize],
+            TypeRef::Tag(ty) => self.signatures[ty.func_type_idx as usize],
+            _ => 0,
+        };
+        self.imports.push(Import { module: import.module.into(), name: import.name.into(), ty, signature });
         Ok(())
     }
 
@@ -134,9 +152,9 @@ impl ModuleInfo {
                 ExternType::Func(self.types[index as usize].clone())
             }
             TypeRef::Table(ty) => {
-                self.tables.push(TableType::from_wasm(&ty, &self.signatures)?);
+                self.tables.push(TableType::from_wasm(&ty, &self.heap_types)?);
                 self.imported_tables += 1;
-                ExternType::Table(TableType::from_wasm(&ty, &self.signatures)?)
+                ExternType::Table(TableType::from_wasm(&ty, &self.heap_types)?)
             }
             TypeRef::Memory(ty) => {
                 self.memories.push(MemoryType::from_wasm(&ty)?);
@@ -144,16 +162,20 @@ impl ModuleInfo {
                 ExternType::Memory(MemoryType::from_wasm(&ty)?)
             }
             TypeRef::Global(ty) => {
-                self.globals.push(GlobalType::from_wasm(&ty, &self.signatures)?);
+                self.globals.push(GlobalType::from_wasm(&ty, &self.heap_types)?);
                 self.imported_globals += 1;
-                ExternType::Global(GlobalType::from_wasm(&ty, &self.signatures)?)
+                ExternType::Global(GlobalType::from_wasm(&ty, &self.heap_types)?)
             }
-            TypeRef::Tag(_) => return Err(Error::Unsupported("exception tags".into())),
+            TypeRef::Tag(ty) => {
+                self.tags.push(ty.func_type_idx);
+                self.imported_tags += 1;
+                ExternType::Tag(self.tag_type(self.tags.len() as u32 - 1))
+            }
         })
     }
 
     fn add_table(&mut self, table: &Table<'_>) -> Result<()> {
-        self.tables.push(TableType::from_wasm(&table.ty, &self.signatures)?);
+        self.tables.push(TableType::from_wasm(&table.ty, &self.heap_types)?);
         self.table_inits.push(match &table.init {
             TableInit::RefNull => None,
             TableInit::Expr(init) => Some(expression(init)?),
@@ -162,7 +184,7 @@ impl ModuleInfo {
     }
 
     fn add_global(&mut self, global: &Global<'_>) -> Result<()> {
-        self.globals.push(GlobalType::from_wasm(&global.ty, &self.signatures)?);
+        self.globals.push(GlobalType::from_wasm(&global.ty, &self.heap_types)?);
         self.global_inits.push(expression(&global.init_expr)?);
         Ok(())
     }
@@ -173,7 +195,7 @@ impl ModuleInfo {
             ExternalKind::Table => Item::Table(export.index),
             ExternalKind::Memory => Item::Memory(export.index),
             ExternalKind::Global => Item::Global(export.index),
-            ExternalKind::Tag => return Err(Error::Unsupported("exception tags".into())),
+            ExternalKind::Tag => Item::Tag(export.index),
         };
         self.export_places.insert(export.name.into(), self.exports.len());
         self.exports.push((export.name.into(), item));
@@ -218,6 +240,42 @@ fn collect<T, U>(
     take: impl Fn(T) -> Result<U>,
 ) -> Result<Box<[U]>> {
     items.into_iter().map(|item| take(item?)).collect()
+}
+
+/// The type with this number, as references lead to it.
+fn heap_type(ty: &WasmSubType, id: TypeId) -> Result<HeapType> {
+    Ok(match &ty.composite_type.inner {
+        CompositeInnerType::Func(_) => HeapType::ConcreteFunc(id),
+        CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
+        CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
+        CompositeInnerType::Cont(_) => return Err(Error::Unsupported("types of continuations".into())),
+    })
+}
+
+/// `concrete` are the module's types so far, and those of the type's group by their places in it.
+fn sub_type(ty: &WasmSubType, concrete: &[HeapType]) -> Result<SubType> {
+    let supertype = ty.supertype_idxs.first().and_then(|index| index.as_module_index());
+    Ok(SubType {
+        is_final: ty.is_final,
+        supertype: supertype.and_then(|index| concrete[index as usize].type_id()),
+        shape: match &ty.composite_type.inner {
+            CompositeInnerType::Func(ty) => Shape::Func(FuncType::from_wasm(ty, concrete)?),
+            CompositeInnerType::Struct(ty) => {
+                Shape::Struct(ty.fields.iter().map(|ty| field(ty, concrete)).collect::<Result<_>>()?)
+            }
+            CompositeInnerType::Array(ty) => Shape::Array(field(&ty.0, concrete)?),
+            CompositeInnerType::Cont(_) => return Err(Error::Unsupported("types of continuations".into())),
+        },
+    })
+}
+
+fn field(ty: &FieldType, concrete: &[HeapType]) -> Result<Field> {
+    let storage = match ty.element_type {
+        StorageType::I8 => Storage::I8,
+        StorageType::I16 => Storage::I16,
+        StorageType::Val(ty) => Storage::Val(ValType::from_wasm(ty, concrete)?),
+    };
+    Ok(Field { mutable: ty.mutable, storage })
 }
 
 fn expression(expression: &WasmExpr<'_>) -> Result<ConstExpr> {

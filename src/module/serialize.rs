@@ -50,6 +50,7 @@ impl Module {
             trap_exit: code.trap_exit,
             functions: &code.functions,
             stubs: &code.stubs,
+            unwind: &code.unwind,
             entry_stubs: &inner.entry_stubs,
             adapters: &inner.adapters,
             kept: &inner.kept,
@@ -74,6 +75,7 @@ impl Module {
             trap_exit: code.trap_exit,
             functions: &code.functions.into(),
             stubs: &code.stubs.into(),
+            unwind: &code.unwind,
             entry_stubs: &code.entry_stubs,
             adapters: &code.adapters,
             kept: &kept,
@@ -161,6 +163,7 @@ impl Module {
                 memory,
                 functions: native.functions,
                 stubs: native.stubs,
+                unwind: native.unwind,
                 trap_exit: native.header.trap_exit,
             },
         };

@@ -8,7 +8,7 @@ use crate::Engine;
 const MAGIC: [u8; 8] = *b"kitbagNC";
 
 /// The number of the form that is described here.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Bytes of a header.
 pub(super) const LEN: usize = 256;
@@ -48,6 +48,7 @@ pub(crate) struct Header {
     pub(crate) stubs: Span,
     pub(crate) entry_stubs: Span,
     pub(crate) adapters: Span,
+    pub(crate) unwind: Span,
     pub(crate) kept: Span,
     pub(crate) trap_exit: u32,
     pub(crate) text_sum: u32,
@@ -75,7 +76,7 @@ impl Header {
         writer.put(self.module.len.to_le_bytes());
         writer.put(self.module.crc.to_le_bytes());
         writer.put(self.text_sum.to_le_bytes());
-        for span in [self.text, self.functions, self.stubs, self.entry_stubs, self.adapters, self.kept] {
+        for span in [self.text, self.functions, self.stubs, self.entry_stubs, self.adapters, self.unwind, self.kept] {
             writer.put(span.start.to_le_bytes());
             writer.put(span.len.to_le_bytes());
         }
@@ -102,9 +103,9 @@ impl Header {
         let (processor, settings, features) = (reader.u64(), reader.u64(), reader.u64());
         let module = ModuleId { hash: reader.take(), len: reader.u64(), crc: reader.u32() };
         let text_sum = reader.u32();
-        let [text, functions, stubs, entry_stubs, adapters, kept] =
+        let [text, functions, stubs, entry_stubs, adapters, unwind, kept] =
             std::array::from_fn(|_| Span { start: reader.u64(), len: reader.u64() });
-        let tables = [functions, stubs, entry_stubs, adapters, kept];
+        let tables = [functions, stubs, entry_stubs, adapters, unwind, kept];
         let whole = text.is_within(bytes.len() as u64)
             && text.len > 0
             && text.start.is_multiple_of(16)
@@ -124,6 +125,7 @@ impl Header {
             stubs,
             entry_stubs,
             adapters,
+            unwind,
             kept,
             trap_exit,
             text_sum,

@@ -13,13 +13,14 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::StoreId;
+use super::exceptions::{Exceptions, TagData};
 use crate::instance::{BUILTINS, InstanceData};
 use crate::interrupt::Interrupt;
 use crate::jit::abi::{self, Context, RESULTS_MAX, Returned, TrapCode};
 use crate::memory::MemoryData;
 use crate::owned::Owned;
 use crate::table::TableData;
-use crate::{Engine, Error, GlobalType, ResourceLimiter, Result};
+use crate::{Engine, Error, GlobalType, ResourceLimiter, Result, trap};
 
 /// What goes on once the guest is unwound.
 pub(crate) enum Pending {
@@ -27,6 +28,8 @@ pub(crate) enum Pending {
     Trap(TrapCode),
     /// A host function failed, or ended the guest.
     Error(Error),
+    /// An exception is thrown.
+    Exception(u64),
     /// A host function panicked.
     Panic(Box<dyn Any + Send>),
 }
@@ -60,16 +63,18 @@ pub(crate) struct GlobalData {
 }
 
 pub(crate) struct StoreOpaque {
-    id: StoreId,
-    engine: Engine,
+    pub(super) id: StoreId,
+    pub(super) engine: Engine,
     /// What host functions have for a caller where the host calls them.
     root: Owned<Context>,
-    results: NonNull<abi::Global>,
+    pub(super) results: NonNull<abi::Global>,
     pub(crate) instances: Vec<Owned<InstanceData>>,
     pub(crate) memories: Vec<Owned<MemoryData>>,
     pub(crate) tables: Vec<Owned<TableData>>,
     pub(crate) globals: Vec<GlobalData>,
     pub(crate) host_globals: Vec<Owned<abi::Global>>,
+    pub(crate) tags: Vec<TagData>,
+    pub(super) exceptions: Exceptions,
     /// Host functions, and what holds them.
     kept: Vec<Arc<dyn Any + Send + Sync>>,
     pub(crate) externs: Vec<Box<dyn Any + Send + Sync>>,
@@ -91,6 +96,7 @@ pub(crate) struct Mark {
     tables: usize,
     globals: usize,
     host_globals: usize,
+    tags: usize,
     kept: usize,
 }
 
@@ -116,6 +122,7 @@ impl StoreOpaque {
                 fuel: fuel.as_ptr(),
                 store: ptr::null_mut(),
                 instance: ptr::null_mut(),
+                unwind: trap::unwind as *const u8,
             }),
             results,
             instances: Vec::new(),
@@ -123,6 +130,8 @@ impl StoreOpaque {
             tables: Vec::new(),
             globals: Vec::new(),
             host_globals: Vec::new(),
+            tags: Vec::new(),
+            exceptions: Exceptions::new(),
             kept: Vec::new(),
             externs: Vec::new(),
             pending: None,
@@ -292,6 +301,7 @@ impl StoreOpaque {
             tables: self.tables.len(),
             globals: self.globals.len(),
             host_globals: self.host_globals.len(),
+            tags: self.tags.len(),
             kept: self.kept.len(),
         }
     }
@@ -311,6 +321,8 @@ impl StoreOpaque {
         self.tables.truncate(mark.tables);
         self.globals.truncate(mark.globals);
         self.host_globals.truncate(mark.host_globals);
+        self.tags.truncate(mark.tags);
+        self.exceptions = Exceptions::new();
         self.kept.truncate(mark.kept);
     }
 

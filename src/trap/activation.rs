@@ -73,6 +73,16 @@ pub(crate) fn running_interrupt() -> Option<Arc<Interrupt>> {
     interrupt.event().is_some().then(|| Arc::clone(interrupt))
 }
 
+/// Where the stack of the outermost entry of this thread ends, if there is an entry.
+pub(super) fn outermost() -> Option<usize> {
+    let links = std::iter::successors(NonNull::new(innermost()), |link| {
+        // SAFETY: an entry that runs.
+        NonNull::new(unsafe { link.as_ref().previous })
+    });
+    // SAFETY: as above.
+    links.last().map(|link| unsafe { link.as_ref() }.activation.stack_pointer as usize)
+}
+
 pub(super) fn capture() -> *mut Capture {
     CAPTURE.with(UnsafeCell::get)
 }

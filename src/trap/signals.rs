@@ -155,7 +155,13 @@ unsafe fn in_a_memory(link: &Link, address: usize) -> bool {
 ///
 /// # Safety
 /// The registers are those of a fault in `code`.
-unsafe fn walk(capture: &mut Capture, trap: TrapCode, mut registers: Registers, code: &CodeInfo, end: usize) {
+pub(super) unsafe fn walk(
+    capture: &mut Capture,
+    trap: TrapCode,
+    mut registers: Registers,
+    code: &CodeInfo,
+    end: usize,
+) {
     capture.start(trap);
     let mut known = code.frame_at(registers.pc);
     if trap == TrapCode::StackOverflow {

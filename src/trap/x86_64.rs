@@ -2,11 +2,16 @@
 //!
 //! # Safety
 //! The context is the one that the system gave a signal handler. Code and stack are read where the compiler
-//! promises what is there: the instruction that faulted, and the return address of a frame whose size it gave.
+//! promises what is there: the instruction that faulted, the return address of a frame whose size it gave, and what it saved below that.
+//! [`unwind`] is called by compiled code, which keeps the stack aligned to 16, and needs none of the registers that calls destroy.
 
 #![allow(unsafe_code, reason = "reads registers, code and frames; see the module's Safety section")]
 
-use crate::jit::abi::TrapCode;
+use std::arch::{asm, naked_asm};
+
+use super::unwind::resume;
+use crate::jit::FunctionCode;
+use crate::jit::abi::{Context, TrapCode};
 
 /// Where a thread was.
 #[derive(Clone, Copy)]
@@ -55,4 +60,111 @@ impl Registers {
         let pc = unsafe { (place as *const usize).read() };
         Registers { pc, sp: place + 8 }
     }
+}
+
+/// The registers that calls preserve, and where a function is that called.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Suspended {
+    rbx: u64,
+    rbp: u64,
+    r12: u64,
+    r13: u64,
+    r14: u64,
+    r15: u64,
+    pub(super) sp: usize,
+    pub(super) pc: usize,
+}
+
+impl Suspended {
+    pub(super) fn context(&self) -> *mut Context {
+        self.r15 as *mut Context
+    }
+
+    /// At the call.
+    pub(super) fn registers(&self) -> Registers {
+        Registers { pc: self.pc - 1, sp: self.sp }
+    }
+
+    /// Goes on to the caller, with the registers that this function saved for it.
+    ///
+    /// # Safety
+    /// It is a call in `function`.
+    pub(super) unsafe fn leave(&mut self, function: &FunctionCode) {
+        let place = self.sp + function.frame as usize;
+        let mut saved = place;
+        let registers = [
+            (3, &mut self.rbx),
+            (5, &mut self.rbp),
+            (12, &mut self.r12),
+            (13, &mut self.r13),
+            (14, &mut self.r14),
+            (15, &mut self.r15),
+        ];
+        for (_, register) in registers.into_iter().filter(|(number, _)| function.saved >> number & 1 != 0) {
+            saved -= 8;
+            // SAFETY: saved there, in this order, from the return address down.
+            *register = unsafe { (saved as *const u64).read() };
+        }
+        // SAFETY: the return address lies there.
+        self.pc = unsafe { (place as *const usize).read() };
+        self.sp = place + 8;
+    }
+
+    /// Goes on at `pc` in this function.
+    ///
+    /// # Safety
+    /// It is a call of a function whose instance lives.
+    pub(super) unsafe fn land(&mut self, pc: usize) {
+        self.pc = pc;
+        // SAFETY: the function's context; its memory may have moved since the call.
+        self.r14 = unsafe { (*self.context()).memory_base } as u64;
+    }
+}
+
+/// [`Context::unwind`]: makes a [`Suspended`], and goes on with what it has become.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn unwind() {
+    naked_asm!(
+        "lea rax, [rsp + 8]",
+        "push rax",
+        "push r15",
+        "push r14",
+        "push r13",
+        "push r12",
+        "push rbp",
+        "push rbx",
+        "mov rdi, rsp",
+        "call {resume}",
+        "pop rbx",
+        "pop rbp",
+        "pop r12",
+        "pop r13",
+        "pop r14",
+        "pop r15",
+        "mov rcx, [rsp + 8]",
+        "mov rsp, [rsp]",
+        "jmp rcx",
+        resume = sym resume,
+    );
+}
+
+/// What the registers hold that calls preserve.
+#[inline(always)]
+pub(super) fn callee_saved() -> [u64; 6] {
+    let mut registers = [0; 6];
+    // SAFETY: writes six words to an array of six.
+    unsafe {
+        asm!(
+            "mov [{place}], rbx",
+            "mov [{place} + 8], rbp",
+            "mov [{place} + 16], r12",
+            "mov [{place} + 24], r13",
+            "mov [{place} + 32], r14",
+            "mov [{place} + 40], r15",
+            place = in(reg) registers.as_mut_ptr(),
+            options(nostack, preserves_flags),
+        );
+    }
+    registers
 }

@@ -21,7 +21,8 @@ pub(super) fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val> 
         WastArgCore::RefNull(HeapType::Abstract { ty, .. }) => match ty {
             AbstractHeapType::Func | AbstractHeapType::NoFunc => Val::FuncRef(None),
             AbstractHeapType::Extern | AbstractHeapType::NoExtern => Val::ExternRef(None),
-            other => return Err(Error::Unsupported(format!("a null of type {other:?}"))),
+            AbstractHeapType::Exn | AbstractHeapType::NoExn => Val::ExnRef(None),
+            _ => Val::AnyRef(None),
         },
         WastArgCore::RefNull(HeapType::Concrete(_)) => Val::FuncRef(None),
         WastArgCore::RefExtern(value) => Val::ExternRef(Some(ExternRef::new(store, *value)?)),
@@ -43,7 +44,7 @@ fn matches_core(store: &Store<()>, found: &Val, wanted: &WastRetCore<'_>) -> boo
         (Val::F32(found), WastRetCore::F32(wanted)) => matches_f32(*found, wanted),
         (Val::F64(found), WastRetCore::F64(wanted)) => matches_f64(*found, wanted),
         (Val::V128(found), WastRetCore::V128(wanted)) => matches_v128(*found, wanted),
-        (Val::FuncRef(None) | Val::ExternRef(None), WastRetCore::RefNull(_)) => true,
+        (found, WastRetCore::RefNull(_)) => found.is_null(),
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
         (Val::ExternRef(Some(found)), WastRetCore::RefExtern(wanted)) => {
             wanted.is_none_or(|wanted| host_value(store, *found) == Some(wanted))

@@ -29,13 +29,24 @@ impl Assembler {
 
     /// After a call through [`FuncRef::entry`]: leaves if it says so, and brings a float where compiled code expects it.
     fn returned(&mut self, result: Option<Kind>) {
+        self.note_call();
+        let mut failed = Label::default();
         self.compare(Width::W64, Src::Reg(X1), Src::Imm(0));
-        self.trap_if(Cond::Ne, TrapCode::Host);
+        self.branch(Cond::Ne, &mut failed);
+        self.delay(Cold::Failed { from: failed });
         match result {
             Some(Kind::F32) => asm!(self; fmov s0, w0),
             Some(Kind::F64) => asm!(self; fmov d0, x0),
             _ => {}
         }
+    }
+
+    pub(super) fn note_call(&mut self) {
+        self.sites.note(self.buf.position());
+    }
+
+    pub(super) fn delay(&mut self, cold: Cold) {
+        self.cold.push((cold, self.sites.handler));
     }
 
     /// Calls the function whose record X0 points to.
@@ -64,7 +75,13 @@ impl Assembler {
         self.access(LDR_X, X16.number(), Address::new(X16, builtin.offset()));
         self.mov(Kind::I64, Dst::Reg(X0), Src::Reg(CONTEXT));
         asm!(self; blr x16);
-        self.returned(None);
+        match builtin {
+            Builtin::throw | Builtin::throw_ref => self.returned(None),
+            _ => {
+                self.compare(Width::W64, Src::Reg(X1), Src::Imm(0));
+                self.trap_if(Cond::Ne, TrapCode::Host);
+            }
+        }
     }
 
     /// X16 = the address of the entry that X0 counts to in the table, which is of the right type.
@@ -82,7 +99,7 @@ impl Assembler {
         asm!(self; cmp w17, w1);
         let mut mismatch = Label::default();
         self.branch(Cond::Ne, &mut mismatch);
-        self.cold.push(Cold::Mismatch { from: mismatch });
+        self.delay(Cold::Mismatch { from: mismatch });
     }
 
     /// 32 bits of the instance's record, without X16.
@@ -107,8 +124,9 @@ impl Assembler {
         self.load_callee(X16, offset_of!(TableEntry, code), offset_of!(TableEntry, context));
         self.branch(Cond::Ne, &mut cross);
         asm!(self; blr x17);
+        self.note_call();
         self.bind(&mut back);
-        self.cold.push(Cold::Cross { from: cross, back, result });
+        self.delay(Cold::Cross { from: cross, back, result });
     }
 
     pub(super) fn call_ref_impl(&mut self, result: Option<Kind>) {
@@ -117,8 +135,9 @@ impl Assembler {
         self.load_callee(X0, offset_of!(FuncRef, code), offset_of!(FuncRef, context));
         self.branch(Cond::Ne, &mut cross);
         asm!(self; blr x17);
+        self.note_call();
         self.bind(&mut back);
-        self.cold.push(Cold::CrossRef { from: cross, back, result });
+        self.delay(Cold::CrossRef { from: cross, back, result });
     }
 
     fn trap_null(&mut self) {
@@ -151,7 +170,7 @@ impl Assembler {
         self.branch(Cond::Ne, &mut cross);
         self.leave_frame(plan);
         asm!(self; br x17);
-        self.cold.push(Cold::CrossTail { from: cross, stack, result, plan: *plan });
+        self.delay(Cold::CrossTail { from: cross, stack, result, plan: *plan });
     }
 
     /// Stack arguments from where a tail call left them to where a call has them.
@@ -192,6 +211,12 @@ impl Assembler {
                 self.call_func_ref(result);
                 self.epilogue(&plan);
             }
+            Cold::Failed { mut from } => {
+                self.bind(&mut from);
+                self.access(LDR_X, X16.number(), field(offset_of!(Context, unwind) as u32));
+                asm!(self; blr x16);
+                self.note_call();
+            }
             Cold::Truncated { mut from, mut back, trunc } => {
                 self.bind(&mut from);
                 self.truncated(trunc, &mut back);
@@ -201,12 +226,14 @@ impl Assembler {
 
     pub(super) fn finish_cold(&mut self, record: &mut impl Record) {
         let mut next = 0;
-        while let Some(&cold) = self.cold.get(next) {
+        while let Some(&(cold, handler)) = self.cold.get(next) {
+            self.sites.handler = handler;
             record.piece(self.buf.position(), self.cold.len());
             self.cold(cold);
             next += 1;
         }
         self.cold.clear();
+        self.sites.handler = None;
     }
 
     pub(super) fn trap_impl(&mut self, code: TrapCode) {
@@ -221,7 +248,7 @@ impl Assembler {
     }
 }
 
-// Frames. From the top: the return address if the function calls anything, saved registers below it, the body. The size that the
+// Frames. From the top: the return address if the function calls anything, saved registers below it by number, the body. The size that the
 // runtime knows tells whether there is a return address, since the stack pointer is a multiple of 16: it counts to that address, and so
 // is 8 more than such a multiple, or else it is the whole frame and the address is in the link register.
 impl Assembler {
@@ -323,7 +350,7 @@ impl Assembler {
     pub(super) fn trap_if_impl(&mut self, cond: Cond, code: TrapCode) {
         let mut from = Label::default();
         self.branch(cond, &mut from);
-        self.cold.push(Cold::Trap { from, code });
+        self.delay(Cold::Trap { from, code });
     }
 }
 

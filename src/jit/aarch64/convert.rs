@@ -105,7 +105,7 @@ impl Assembler {
         let (mut from, mut back) = (Label::default(), Label::default());
         self.branch_code(code, &mut from);
         self.bind(&mut back);
-        self.cold.push(Cold::Truncated { from, back, trunc });
+        self.delay(Cold::Truncated { from, back, trunc });
     }
 
     /// Out of line: why it is a trap, if it is one.

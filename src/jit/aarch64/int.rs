@@ -195,7 +195,7 @@ impl Assembler {
         if !known(0) {
             let mut zero = Label::default();
             self.branch_zero(true, width, divisor, &mut zero);
-            self.cold.push(Cold::Trap { from: zero, code: TrapCode::IntegerDivisionByZero });
+            self.delay(Cold::Trap { from: zero, code: TrapCode::IntegerDivisionByZero });
         }
         if op == IntOp::DivS && !known(-1) {
             self.trap_overflow(width, a, b);
@@ -222,7 +222,7 @@ impl Assembler {
             Width::W64 => asm!(self; cmn XSP(b), 1; ccmp X(a), 1, 0, eq),
         }
         self.branch_code(OVERFLOW, &mut over);
-        self.cold.push(Cold::Trap { from: over, code: TrapCode::IntegerOverflow });
+        self.delay(Cold::Trap { from: over, code: TrapCode::IntegerOverflow });
     }
 
     /// `dst = lhs & (2^power - 1)`.

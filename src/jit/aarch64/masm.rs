@@ -7,6 +7,7 @@ use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
 use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Record, Src};
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use crate::jit::reg::Reg;
+use crate::jit::unwind::Sites;
 
 impl Masm for Assembler {
     #[inline]
@@ -36,6 +37,10 @@ impl Masm for Assembler {
 
     fn zero_slots(&mut self, from: u32, count: u32) {
         self.zero_slots_impl(from, count);
+    }
+
+    fn sites(&mut self) -> &mut Sites {
+        &mut self.sites
     }
 
     fn put_off(&self) -> usize {
@@ -225,6 +230,7 @@ impl Masm for Assembler {
 
     fn call(&mut self, function: u32) {
         self.jump_to_function(true, function);
+        self.note_call();
     }
 
     fn call_import(&mut self, import: u32, result: Option<Kind>) {

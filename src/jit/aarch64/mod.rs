@@ -23,6 +23,7 @@ use super::masm::{Address, FramePlan, Label, Machine};
 use super::ops::Width;
 use super::reg::{Reg, RegSet};
 use super::target::{Backend, Relocation};
+use super::unwind::Sites;
 
 /// Emits into `$m.buf`.
 macro_rules! asm {
@@ -130,6 +131,8 @@ enum Cold {
     CrossRef { from: Label, back: Label, result: Option<Kind> },
     /// A tail call of a function that runs in another instance, or in none, whose record X0 points to.
     CrossTail { from: Label, stack: u32, result: Option<Kind>, plan: FramePlan },
+    /// A call gave a status that is not 0.
+    Failed { from: Label },
     /// A truncation that may have gone wrong.
     Truncated { from: Label, back: Label, trunc: convert::Trunc },
 }
@@ -139,7 +142,9 @@ enum Cold {
 pub(crate) struct Assembler {
     buf: Buffer,
     relocations: Vec<Relocation>,
-    cold: Vec<Cold>,
+    sites: Sites,
+    /// Each with the handler of exceptions around it.
+    cold: Vec<(Cold, Option<u32>)>,
     constants: simd::Constants,
     /// Whether a branch or a constant of the present function was out of its reach.
     out_of_reach: bool,
@@ -156,11 +161,13 @@ impl Backend for Assembler {
     const MODULE_MAX: u32 = 1 << 27;
     // All zero is an undefined instruction.
     const FILL: u8 = 0;
+    const ADAPTER_SAVED: RegSet = RegSet::of(&[MEMORY, CONTEXT]);
 
     fn new(_features: Features, size: usize) -> Assembler {
         Assembler {
             buf: Buffer::with_capacity(size),
             relocations: Vec::new(),
+            sites: Sites::default(),
             cold: Vec::new(),
             constants: simd::Constants::default(),
             out_of_reach: false,

@@ -98,7 +98,7 @@ pub(super) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
 pub(super) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u32 {
     let stack = Places::<Assembler>::stack_bytes(&signature.params);
     let area = stack.max(area).next_multiple_of(16);
-    asm!(m; stp x28, x30, [sp, -16]!; str x27, [sp, -16]!);
+    asm!(m; stp x27, x30, [sp, -16]!; stp xzr, x28, [sp, -16]!);
     m.add_offset(SP, SP, -i64::from(area));
     for at in (0..stack).step_by(8) {
         m.mov(Kind::I64, Dst::Slot(at), Src::Slot(area + 32 + at));
@@ -116,7 +116,7 @@ pub(super) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u3
         _ => {}
     }
     m.add_offset(SP, SP, area.into());
-    asm!(m; mov x1, xzr; ldr x27, [sp], 16; ldp x28, x30, [sp], 16; ret);
+    asm!(m; mov x1, xzr; ldp x17, x28, [sp], 16; ldp x27, x30, [sp], 16; ret);
     area + 24
 }
 

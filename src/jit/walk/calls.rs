@@ -31,6 +31,10 @@ impl<'a, M: Masm> Walk<'a, M> {
     }
 
     pub(super) fn call_indirect(&mut self, ty: u32, table: u32) {
+        if self.env.open_types[ty as usize] {
+            self.runtime(Builtin::table_function, &[table, ty], 1, Some(Kind::Ref));
+            return self.call_ref(ty);
+        }
         let env = self.env;
         let signature = &env.types[ty as usize];
         let results = &signature.results[..];
@@ -51,7 +55,7 @@ impl<'a, M: Masm> Walk<'a, M> {
     /// A host function, or another instance's, is called and its results returned: its frame is not ours to replace.
     pub(super) fn return_call(&mut self, function: u32) {
         if function < self.env.imported_functions {
-            self.call(function);
+            self.outside_of_tries(|walk| walk.call(function));
             return self.return_();
         }
         let signature = &self.env.types[self.env.functions[function as usize] as usize];
@@ -61,12 +65,18 @@ impl<'a, M: Masm> Walk<'a, M> {
     }
 
     pub(super) fn return_call_indirect(&mut self, ty: u32, table: u32) {
+        if self.env.open_types[ty as usize] {
+            self.runtime(Builtin::table_function, &[table, ty], 1, Some(Kind::Ref));
+            return self.return_call_ref(ty);
+        }
         let env = self.env;
         let signature = &env.types[ty as usize];
         self.tail_arguments(&signature.params, Some(M::GENERAL_RESULT));
         let (table, id) = (env.layout.tables + 8 * table, env.layout.signatures + 4 * ty);
         let stack = Places::<M>::stack_bytes(&signature.params);
-        self.state.m.tail_call_indirect(table, id, signature.results.first().copied(), stack, &self.plan);
+        self.outside_of_tries(|walk| {
+            walk.state.m.tail_call_indirect(table, id, signature.results.first().copied(), stack, &walk.plan);
+        });
         self.unreachable();
     }
 
@@ -74,7 +84,9 @@ impl<'a, M: Masm> Walk<'a, M> {
         let signature = &self.env.types[ty as usize];
         self.tail_arguments(&signature.params, Some(M::GENERAL_RESULT));
         let stack = Places::<M>::stack_bytes(&signature.params);
-        self.state.m.tail_call_ref(signature.results.first().copied(), stack, &self.plan);
+        self.outside_of_tries(|walk| {
+            walk.state.m.tail_call_ref(signature.results.first().copied(), stack, &walk.plan);
+        });
         self.unreachable();
     }
 
@@ -121,7 +133,7 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(home)));
     }
 
-    fn each_unsaved(&mut self, mut act: impl FnMut(&mut M, Kind, Reg, u32)) {
+    pub(super) fn each_unsaved(&mut self, mut act: impl FnMut(&mut M, Kind, Reg, u32)) {
         for &index in &self.pins.unsaved {
             let local = self.state.locals[index as usize];
             if let Some(pin) = local.pin {
@@ -149,9 +161,13 @@ impl<'a, M: Masm> Walk<'a, M> {
     /// The address of the store's area for results, in a temporary.
     pub(super) fn results_area(&mut self) -> Reg {
         let area = self.state.alloc(false);
+        self.load_results_area(area);
+        area
+    }
+
+    pub(super) fn load_results_area(&mut self, area: Reg) {
         let place = Address::new(M::CONTEXT, offset_of!(Context, results) as u32);
         self.state.m.load_field(Kind::Ref, area, place);
-        area
     }
 
     /// Calls the runtime with constants, then the `operands` values on top of the stack.

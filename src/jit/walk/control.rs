@@ -27,6 +27,8 @@ pub(super) enum Opened {
     /// An `if` whose condition is false continues at the label, and whether its code can be reached at all.
     If(Label),
     Else,
+    /// A `try_table`, and the handler around it.
+    Try(Option<u32>),
     /// Something in code that cannot be reached.
     Dead(FrameKind),
 }
@@ -38,18 +40,20 @@ pub(super) struct Frame<'a> {
     /// Where branches to it lead: its end, or a loop's head.
     pub(super) label: Label,
     /// Values on the stack below its parameters.
-    height: usize,
+    pub(super) height: usize,
     params: &'a [Kind],
     results: &'a [Kind],
+    /// The last landing pad that leads to it, unless it is a loop.
+    pub(super) pads: Option<u32>,
 }
 
 impl<'a> Frame<'a> {
     pub(super) fn function(results: &'a [Kind]) -> Frame<'a> {
-        Frame { opened: Opened::Function, label: Label::default(), height: 0, params: &[], results }
+        Frame { opened: Opened::Function, label: Label::default(), height: 0, params: &[], results, pads: None }
     }
 
     /// What a branch to it carries.
-    fn carried(&self) -> &'a [Kind] {
+    pub(super) fn carried(&self) -> &'a [Kind] {
         if self.opened == Opened::Loop { self.params } else { self.results }
     }
 
@@ -59,6 +63,7 @@ impl<'a> Frame<'a> {
             Opened::Loop => FrameKind::Loop,
             Opened::If(_) => FrameKind::If,
             Opened::Else => FrameKind::Else,
+            Opened::Try(_) => FrameKind::TryTable,
             Opened::Dead(kind) => kind,
         }
     }
@@ -88,10 +93,10 @@ impl<'a, M: Masm> Walk<'a, M> {
         }
     }
 
-    fn open(&mut self, opened: Opened, ty: BlockType) {
+    pub(super) fn open(&mut self, opened: Opened, ty: BlockType) {
         let (params, results) = self.block_type(ty);
         let height = self.state.stack.len() - params.len();
-        self.frames.push(Frame { opened, label: Label::default(), height, params, results });
+        self.frames.push(Frame { opened, label: Label::default(), height, params, results, pads: None });
     }
 
     /// A block that cannot be reached: only its end matters.
@@ -100,9 +105,7 @@ impl<'a, M: Masm> Walk<'a, M> {
     }
 
     pub(super) fn block(&mut self, ty: BlockType) {
-        self.open(Opened::Block, ty);
-        let height = self.top().height;
-        self.state.settle(height);
+        self.block_in(Opened::Block, ty);
     }
 
     pub(super) fn loop_(&mut self, ty: BlockType) {
@@ -129,11 +132,11 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.state.settle_consts(height);
     }
 
-    fn top(&mut self) -> &mut Frame<'a> {
+    pub(super) fn top(&mut self) -> &mut Frame<'a> {
         self.frames.last_mut().expect("an operator is in a frame")
     }
 
-    fn depth(&mut self, depth: u32) -> usize {
+    pub(super) fn depth(&mut self, depth: u32) -> usize {
         self.frames.len() - 1 - depth as usize
     }
 
@@ -166,37 +169,32 @@ impl<'a, M: Masm> Walk<'a, M> {
     pub(super) fn end(&mut self) {
         let frame = *self.top();
         match frame.opened {
-            Opened::Dead(_) => _ = self.frames.pop(),
-            Opened::Loop => _ = self.frames.pop(),
-            Opened::If(skip) => {
-                self.end_of_if(frame, skip);
-                self.frames.pop();
-            }
-            Opened::Block | Opened::Else => {
+            Opened::Dead(_) | Opened::Loop => {}
+            Opened::If(skip) => self.end_of_if(frame, skip),
+            Opened::Block | Opened::Else => self.merge(frame),
+            Opened::Try(outer) => {
+                self.state.m.sites().handler = outer;
                 self.merge(frame);
-                self.frames.pop();
             }
             Opened::Function => {
                 self.merge(frame);
                 if self.reachable {
                     self.leave();
                 }
-                self.frames.pop();
             }
         }
+        self.close();
     }
 
     /// Where a block's edges meet. Without a branch to it there is nothing to agree upon.
     fn merge(&mut self, frame: Frame<'a>) {
-        let mut label = frame.label;
-        if !label.is_used() {
+        if !frame.label.is_used() && frame.pads.is_none() {
             return;
         }
         if self.reachable {
             self.move_results(frame);
         }
-        self.state.m.bind(&mut label);
-        self.arrive(frame);
+        self.arrive(frame, frame.label);
     }
 
     /// An `if` without `else`: its parameters are its results.
@@ -219,12 +217,13 @@ impl<'a, M: Masm> Walk<'a, M> {
         } else {
             self.state.m.bind(&mut skip);
         }
-        self.state.m.bind(&mut label);
-        self.arrive(frame);
+        self.arrive(frame, label);
     }
 
-    /// The state behind a label: results where branches put them.
-    fn arrive(&mut self, frame: Frame<'a>) {
+    /// The frame's end, and the state there: results where branches put them.
+    fn arrive(&mut self, frame: Frame<'a>, mut label: Label) {
+        self.state.m.bind(&mut label);
+        self.top().label = label;
         self.state.truncate(frame.height);
         self.state.free_all();
         let Some((&last, others)) = frame.results.split_last() else {

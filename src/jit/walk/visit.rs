@@ -8,7 +8,7 @@ use crate::jit::masm::Masm;
 use crate::jit::ops::Width::{W32, W64};
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store};
 use wasmparser::{
-    BlockType, BrTable, FrameKind, FrameStack, HeapType, Ieee32, Ieee64, MemArg, ValType, VisitOperator,
+    BlockType, BrTable, FrameKind, FrameStack, HeapType, Ieee32, Ieee64, MemArg, TryTable, ValType, VisitOperator,
     VisitSimdOperator,
 };
 
@@ -30,6 +30,7 @@ macro_rules! others {
     (one @reference_types $($_:tt)*) => {};
     (one @tail_call $($_:tt)*) => {};
     (one @function_references $($_:tt)*) => {};
+    (one @exceptions $($_:tt)*) => {};
     (one @$proposal:ident $visit:ident $(($($arg:ident: $ty:ty),*))?) => {
         fn $visit(&mut self $($(, $arg: $ty)*)?) {
             $($(_ = $arg;)*)?
@@ -75,6 +76,14 @@ macro_rules! operators {
 
             fn visit_end(&mut self) {
                 self.end();
+            }
+
+            fn visit_try_table(&mut self, table: TryTable) {
+                if self.reachable {
+                    self.try_table(&table);
+                } else {
+                    self.open_dead(FrameKind::TryTable);
+                }
             }
 
             fn visit_br_table(&mut self, targets: BrTable<'a>) {
@@ -350,6 +359,10 @@ operators! {
     // tail call
     0x12 visit_return_call(function_index: u32) => return_call(function_index);
     0x13 visit_return_call_indirect(type_index: u32, table_index: u32) => return_call_indirect(type_index, table_index);
+
+    // exceptions
+    0x08 visit_throw(tag_index: u32) => throw(tag_index);
+    0x0a visit_throw_ref() => throw_ref();
 
     // function references
     0x14 visit_call_ref(type_index: u32) => call_ref(type_index);

@@ -8,6 +8,7 @@ use crate::jit::masm::{Address, Dst, Fixed, FramePlan, Label, Masm, Record, Src,
 use crate::jit::ops::{Cond, Convert, FloatOp, FloatUnOp, IntOp, IntUnOp, Load, Store, Width};
 use crate::jit::reg::Reg;
 use crate::jit::target::Relocation;
+use crate::jit::unwind::Sites;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
 
@@ -77,13 +78,24 @@ impl Assembler {
 
     /// After a call through [`FuncRef::entry`]: leaves if it says so, and brings a float where compiled code expects it.
     fn returned(&mut self, result: Option<Kind>) {
+        self.note_call();
+        let mut failed = Label::default();
         asm!(self; test rdx, rdx);
-        self.trap_if(Cond::Ne, TrapCode::Host);
+        self.branch(Cond::Ne, &mut failed);
+        self.delay(Cold::Failed { from: failed });
         match result {
             Some(Kind::F32) => asm!(self; movd xmm0, eax),
             Some(Kind::F64) => asm!(self; movq xmm0, rax),
             _ => {}
         }
+    }
+
+    fn note_call(&mut self) {
+        self.sites.note(self.buf.position());
+    }
+
+    pub(super) fn delay(&mut self, cold: Cold) {
+        self.cold.push((cold, self.sites.handler));
     }
 
     /// Calls the function whose record RDI points to.
@@ -125,6 +137,11 @@ impl Assembler {
                 self.call_func_ref(result);
                 self.epilogue(&plan);
             }
+            Cold::Failed { mut from } => {
+                self.bind(&mut from);
+                asm!(self; call QWORD [r15 + offset_of!(Context, unwind) as i32]);
+                self.note_call();
+            }
             Cold::Truncated { mut from, mut back, trunc } => {
                 self.bind(&mut from);
                 self.truncated(trunc, &mut back);
@@ -155,7 +172,7 @@ impl Assembler {
         from_mem!(self, field(signature), cmp r11d);
         let mut mismatch = Label::default();
         self.branch(Cond::Ne, &mut mismatch);
-        self.cold.push(Cold::Mismatch { from: mismatch });
+        self.delay(Cold::Mismatch { from: mismatch });
     }
 
     /// Goes on in the function whose record RDI points to.
@@ -165,7 +182,7 @@ impl Assembler {
         self.branch(Cond::Ne, &mut cross);
         self.leave_frame(plan);
         asm!(self; jmp QWORD [rdi + offset_of!(FuncRef, code) as i32]);
-        self.cold.push(Cold::CrossTail { from: cross, stack, result, plan: *plan });
+        self.delay(Cold::CrossTail { from: cross, stack, result, plan: *plan });
     }
 
     /// Stack arguments from where a tail call left them to where a call has them.
@@ -276,6 +293,10 @@ impl Masm for Assembler {
         self.zero_slots_impl(from, count);
     }
 
+    fn sites(&mut self) -> &mut Sites {
+        &mut self.sites
+    }
+
     fn put_off(&self) -> usize {
         self.cold.len()
     }
@@ -283,12 +304,14 @@ impl Masm for Assembler {
     fn finish_function(&mut self, record: &mut impl Record) {
         self.finish_tables(record);
         let mut next = 0;
-        while let Some(&cold) = self.cold.get(next) {
+        while let Some(&(cold, handler)) = self.cold.get(next) {
             record.piece(self.buf.position(), self.cold.len());
+            self.sites.handler = handler;
             self.cold(cold);
             next += 1;
         }
         self.cold.clear();
+        self.sites.handler = None;
         let constants = self.buf.position();
         self.place_constants();
         record.constants(constants, self.buf.position());
@@ -376,7 +399,7 @@ impl Masm for Assembler {
     fn trap_if(&mut self, cond: Cond, code: TrapCode) {
         let mut from = Label::default();
         self.branch(cond, &mut from);
-        self.cold.push(Cold::Trap { from, code });
+        self.delay(Cold::Trap { from, code });
     }
 
     fn spend_fuel(&mut self, units: u32) {
@@ -531,6 +554,7 @@ impl Masm for Assembler {
         self.buf.push(0xe8);
         self.relocations.push(Relocation { field: self.buf.position(), function });
         self.buf.push_i32(0);
+        self.note_call();
     }
 
     fn call_import(&mut self, import: u32, result: Option<Kind>) {
@@ -545,7 +569,13 @@ impl Masm for Assembler {
         from_mem!(self, field(offset_of!(Context, builtins) as u32), mov Rq(R11.number()));
         let place = builtin.offset() as i32;
         asm!(self; mov rdi, r15; call QWORD [DWORD r11 + place]);
-        self.returned(None);
+        match builtin {
+            Builtin::throw | Builtin::throw_ref => self.returned(None),
+            _ => {
+                asm!(self; test rdx, rdx);
+                self.trap_if(Cond::Ne, TrapCode::Host);
+            }
+        }
     }
 
     fn call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>) {
@@ -554,8 +584,9 @@ impl Masm for Assembler {
         asm!(self; cmp r15, [rax + offset_of!(TableEntry, context) as i32]);
         self.branch(Cond::Ne, &mut cross);
         asm!(self; call QWORD [rax + offset_of!(TableEntry, code) as i32]);
+        self.note_call();
         self.bind(&mut back);
-        self.cold.push(Cold::Cross { from: cross, back, result });
+        self.delay(Cold::Cross { from: cross, back, result });
     }
 
     fn call_ref(&mut self, result: Option<Kind>) {
@@ -565,8 +596,9 @@ impl Masm for Assembler {
         asm!(self; cmp r15, [rax + offset_of!(FuncRef, context) as i32]);
         self.branch(Cond::Ne, &mut cross);
         asm!(self; call QWORD [rax + offset_of!(FuncRef, code) as i32]);
+        self.note_call();
         self.bind(&mut back);
-        self.cold.push(Cold::CrossRef { from: cross, back, result });
+        self.delay(Cold::CrossRef { from: cross, back, result });
     }
 
     fn tail_call(&mut self, function: u32, plan: &FramePlan) {

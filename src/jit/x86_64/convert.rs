@@ -111,7 +111,7 @@ impl Assembler {
         }
         self.bind(&mut back);
         let trunc = Trunc { from, to, signed, saturate, dst, src };
-        self.cold.push(Cold::Truncated { from: rest, back, trunc });
+        self.delay(Cold::Truncated { from: rest, back, trunc });
     }
 
     /// From 2^63 on, the difference to it is truncated and the top bit set again.

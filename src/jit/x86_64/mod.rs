@@ -18,6 +18,7 @@ use super::masm::{Address, FramePlan, Label, Machine};
 use super::ops::Width;
 use super::reg::{Reg, RegSet};
 use super::target::{Backend, Relocation};
+use super::unwind::Sites;
 
 /// Emits into `$m.buf`.
 macro_rules! asm {
@@ -159,6 +160,8 @@ enum Cold {
     CrossRef { from: Label, back: Label, result: Option<Kind> },
     /// A tail call of a function that runs in another instance, or in none, whose record RDI points to.
     CrossTail { from: Label, stack: u32, result: Option<Kind>, plan: FramePlan },
+    /// A call gave a status that is not 0.
+    Failed { from: Label },
     /// A signed truncation that gave the value that stands for "invalid", which may be right.
     Truncated { from: Label, back: Label, trunc: convert::Trunc },
 }
@@ -168,7 +171,9 @@ enum Cold {
 pub(crate) struct Assembler {
     buf: Buffer,
     relocations: Vec<Relocation>,
-    cold: Vec<Cold>,
+    sites: Sites,
+    /// Each with the handler of exceptions around it.
+    cold: Vec<(Cold, Option<u32>)>,
     /// What comes behind the present function.
     constants: Vec<simd::Constant>,
     /// The jump tables of the present function: where each is, and its number of entries.
@@ -193,11 +198,13 @@ impl Backend for Assembler {
     // No module that a program comes in needs a tenth.
     const MODULE_MAX: u32 = 1 << 29;
     const FILL: u8 = 0xcc;
+    const ADAPTER_SAVED: RegSet = RegSet::of(&[R14, R15]);
 
     fn new(features: Features, size: usize) -> Assembler {
         Assembler {
             buf: Buffer::with_capacity(size),
             relocations: Vec::new(),
+            sites: Sites::default(),
             cold: Vec::new(),
             constants: Vec::new(),
             tables: Vec::new(),
