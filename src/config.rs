@@ -223,15 +223,18 @@ impl Config {
         self.feature(WasmFeatures::SIMD.union(relaxed), enable)
     }
 
-    /// Whether operators for whole ranges of memories and tables are accepted, which are of 2.0. On unless set.
+    /// Whether operators for whole ranges of memories and tables are accepted, which are of 2.0. On unless set. Without them, nothing
+    /// of an instance's segments is written if one does not fit, and that is an error of linking, as in 1.0.
     pub fn wasm_bulk_memory(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::BULK_MEMORY, enable)
     }
 
-    /// Whether references are values and modules may have several tables, as in 2.0; without, typed function references
+    /// Whether references are values and modules may have several tables, as in 2.0; without, typed references and exceptions
     /// are not accepted either. On unless set.
     pub fn wasm_reference_types(&mut self, enable: bool) -> &mut Config {
-        let typed = if enable { WasmFeatures::empty() } else { WasmFeatures::FUNCTION_REFERENCES };
+        const TYPED: WasmFeatures =
+            WasmFeatures::FUNCTION_REFERENCES.union(WasmFeatures::GC).union(WasmFeatures::EXCEPTIONS);
+        let typed = if enable { WasmFeatures::empty() } else { TYPED };
         self.feature(WasmFeatures::REFERENCE_TYPES.union(typed), enable)
     }
 
@@ -268,12 +271,6 @@ impl Config {
     /// Whether memories and tables may have 64-bit indices. On unless set.
     pub fn wasm_memory64(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::MEMORY64, enable)
-    }
-
-    /// Whether there are bulk operations on memories and tables. On unless set. Without them, nothing of an instance's segments is
-    /// written if one does not fit, as in WebAssembly 1.0, and that is an error of linking.
-    pub fn wasm_bulk_memory(&mut self, enable: bool) -> &mut Config {
-        self.feature(WasmFeatures::BULK_MEMORY, enable)
     }
 
     /// Whether there are exceptions. On unless set.
