@@ -118,10 +118,10 @@ struct Marks<'a> {
 impl Marks<'_> {
     fn word(&mut self, bits: u64) {
         self.words += 1;
-        if let Some(number) = self.exceptions.number(bits) {
-            if !std::mem::replace(&mut self.marked[number as usize], true) {
-                self.found.push(number);
-            }
+        if let Some(number) = self.exceptions.number(bits)
+            && !std::mem::replace(&mut self.marked[number as usize], true)
+        {
+            self.found.push(number);
         }
     }
 
