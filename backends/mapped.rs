@@ -47,6 +47,7 @@
 #![allow(unsafe_code, reason = "maps files and handles a signal; see the module's Safety section")]
 
 use std::ffi::{c_int, c_void};
+#[cfg(feature = "zip")]
 use std::fs::File;
 use std::io;
 use std::mem;
@@ -136,6 +137,7 @@ fn check_entry(bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// Those of mapping or reading; what is no regular file has no contents that could be mapped.
+#[cfg(feature = "zip")]
 pub(crate) fn contents(file: &File) -> io::Result<Bytes> {
     let metadata = file.metadata()?;
     match metadata.len() {
@@ -147,6 +149,7 @@ pub(crate) fn contents(file: &File) -> io::Result<Bytes> {
 }
 
 /// Reads from the start, wherever the file's position is, which stays.
+#[cfg(feature = "zip")]
 fn read(file: &File, size: u64) -> io::Result<Bytes> {
     use std::os::unix::fs::FileExt as _;
     let mut bytes = Vec::new();

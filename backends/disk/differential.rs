@@ -209,3 +209,34 @@ proptest! {
         compare_with_folder(&mounts.mount(path("elsewhere/a"), Arc::new(Memory::new())).unwrap().build(), &ops)?;
     }
 }
+
+/// What changes the time of the last change, and what leaves it: writing nothing, for one.
+#[test]
+fn times_change_as_the_kernels() {
+    let aged = |op: Op| {
+        let file = || b"a".to_vec();
+        let times = Op::SetTimes { at: 0, path: file(), follow: Follow::Yes, time: 5_000_000_000 };
+        let stat = Op::Stat { at: 0, path: file(), follow: Follow::Yes };
+        let open =
+            |truncate| Op::Open { at: 0, path: file(), options: OpenOptions { truncate, ..OpenOptions::write() } };
+        let write = Op::Write { on: 0, offset: 0, length: 10, byte: 1 };
+        vec![open(false), write, times.clone(), op, stat.clone(), open(true), times, open(true), stat]
+    };
+    for op in [
+        Op::Write { on: 0, offset: 0, length: 0, byte: 0 },
+        Op::Write { on: 0, offset: 100, length: 0, byte: 0 },
+        Op::Write { on: 0, offset: 0, length: 1, byte: 0 },
+        Op::WriteParts { on: 0, offset: 100, lengths: [0; 3] },
+        Op::Append { on: 0, length: 0, byte: 0 },
+        Op::SetLen { on: 0, size: 10 },
+        Op::SetLen { on: 0, size: 11 },
+        Op::Allocate { on: 0, offset: 0, length: 5 },
+        Op::Allocate { on: 0, offset: 0, length: 50 },
+        Op::Allocate { on: 0, offset: 0, length: 0 },
+        Op::ReadAll { on: 0 },
+    ] {
+        if let Err(difference) = compare_with_folder(&Memory::new(), &aged(op.clone())) {
+            panic!("{op:?}: {difference}");
+        }
+    }
+}

@@ -44,6 +44,15 @@ impl FileNode {
         result
     }
 
+    /// Writing nothing changes nothing, not even a time.
+    fn write_unless_empty<T>(
+        &self,
+        buffers: &[IoSlice<'_>],
+        write: impl FnOnce(&mut Content) -> Result<T>,
+    ) -> Option<Result<T>> {
+        buffers.iter().any(|buffer| !buffer.is_empty()).then(|| self.change(write))
+    }
+
     pub(super) fn truncate(&self) -> Result<()> {
         self.change(|content| content.set_len(0))
     }
@@ -106,15 +115,17 @@ impl File for MemoryFile {
     }
 
     fn write_vectored_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> Result<usize> {
-        self.writable()?.change(|content| write_all(content, buffers, offset))
+        self.writable()?.write_unless_empty(buffers, |content| write_all(content, buffers, offset)).unwrap_or(Ok(0))
     }
 
     fn append(&self, buffers: &[IoSlice<'_>]) -> Result<(usize, u64)> {
-        self.writable()?.change(|content| {
+        let node = self.writable()?;
+        let written = node.write_unless_empty(buffers, |content| {
             let end = content.size();
             let count = write_all(content, buffers, end)?;
             Ok((count, content.size()))
-        })
+        });
+        written.unwrap_or_else(|| Ok((0, node.metadata().size)))
     }
 
     fn set_len(&self, size: u64) -> Result<()> {

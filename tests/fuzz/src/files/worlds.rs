@@ -45,8 +45,8 @@ fn path(text: &str) -> &Path {
 fn compare(ours: &dyn FileSystem, theirs: &dyn FileSystem, ops: &[Op]) {
     let (ours, theirs) = (ours.root().expect("a root"), theirs.root().expect("a root"));
     let (mut left, mut right) = (Handles::new(Arc::clone(&ours)), Handles::new(Arc::clone(&theirs)));
-    for op in ops {
-        assert_eq!(left.apply(op), right.apply(op), "{op:?}");
+    for (number, op) in ops.iter().enumerate() {
+        assert_eq!(left.apply(op), right.apply(op), "{op:?} after {:#?}", &ops[..number]);
     }
     assert_eq!(outline(&*ours), outline(&*theirs));
     check_inodes(&*ours);
