@@ -27,7 +27,7 @@
 //! over descriptors that are held, which is as safe and slower. Setting times takes Linux 5.8.
 //!
 //! Opening costs one system call where the options or a trailing slash tell files from directories, and
-//! an `fstat` more where only the object can: a plain open for reading. A FIFO does not hang the host, since everything
+//! a read of nothing more where only the object can: a plain open for reading. A FIFO does not hang the host, since everything
 //! is opened with `O_NONBLOCK`, which regular files ignore; streams answer [`Error::WouldBlock`](crate::Error::WouldBlock).
 //!
 //! Listings and inodes are the kernel's: where the host has mounted something beneath, the listing shows the inode of the

@@ -28,8 +28,6 @@ pub(super) struct DiskFile {
     fd: OwnedFd,
     access: Access,
     manner: Manner,
-    /// The size of a regular file when it was opened, if that was asked then.
-    opened_size: Option<u64>,
     /// Held while appending, since where that ended is told by the descriptor's one position.
     appending: Mutex<()>,
 }
@@ -53,8 +51,8 @@ fn in_range(offset: u64, length: u64) -> Result<()> {
 }
 
 impl DiskFile {
-    pub(super) fn new(fd: OwnedFd, access: Access, manner: Manner, opened_size: Option<u64>) -> DiskFile {
-        DiskFile { fd, access, manner, opened_size, appending: Mutex::new(()) }
+    pub(super) fn new(fd: OwnedFd, access: Access, manner: Manner) -> DiskFile {
+        DiskFile { fd, access, manner, appending: Mutex::new(()) }
     }
 
     fn readable(&self) -> Result<&OwnedFd> {
@@ -134,10 +132,13 @@ impl File for DiskFile {
     }
 
     fn read_vectored_at(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> Result<usize> {
-        let fd = self.readable()?;
-        if in_range(offset, total(buffers)).is_err() {
-            return buffers.first_mut().map_or(Ok(0), |buffer| self.read_at(buffer, offset));
+        // One buffer is the common case, for which the kernel has a shorter way.
+        if buffers.len() == 1 || in_range(offset, total(buffers)).is_err() {
+            return buffers
+                .first_mut()
+                .map_or_else(|| self.readable().map(|_| 0), |buffer| self.read_at(buffer, offset));
         }
+        let fd = self.readable()?;
         let batches = buffers.chunks_mut(BUFFERS_MAX);
         in_batches(
             batches,
@@ -152,9 +153,6 @@ impl File for DiskFile {
     fn read_all(&self) -> Result<Bytes> {
         self.readable()?;
         let map = mapped::enabled();
-        if let Some(size) = self.opened_size.filter(|&size| size < MAP_MIN || !map && size <= READ_ALL_MAX) {
-            return self.copy(size);
-        }
         let Metadata { kind, size, .. } = self.metadata()?;
         match kind {
             FileType::File if map && size >= MAP_MIN => mapped::map(&self.fd).map_err(Error::from),
@@ -174,6 +172,9 @@ impl File for DiskFile {
     }
 
     fn write_vectored_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> Result<usize> {
+        if let [buffer] = buffers {
+            return self.write_at(buffer, offset);
+        }
         let fd = self.writable()?;
         in_range(offset, total(buffers))?;
         let batches = buffers.chunks(BUFFERS_MAX);
