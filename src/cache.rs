@@ -131,7 +131,7 @@ impl Cache {
             return Err(Error::host("the entry is not this user's alone to write to"));
         }
         // SAFETY: see the module's Safety section.
-        let module = unsafe { Module::map_native(engine, &file, Some(id))? };
+        let module = unsafe { Module::map_native(engine, &file, |found| found == id)? };
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         // It is used all the same, and only goes earlier.
         _ = fs::futimens(&file, &Timestamps { last_access: now, last_modification: now });

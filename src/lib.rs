@@ -57,6 +57,9 @@ mod value;
 pub mod wasi;
 pub mod wast;
 
+/// Which build of the engine this is: a hash of its sources. Native code belongs to one build.
+pub const BUILD: &str = env!("KITBAG_BUILD");
+
 /// The file systems: the package `kitbag-fs`.
 pub use kitbag_fs as fs;
 

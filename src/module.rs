@@ -10,6 +10,7 @@
 mod debug;
 #[cfg(feature = "dwarf")]
 mod dwarf;
+mod features;
 mod images;
 mod info;
 mod kept;
@@ -35,7 +36,7 @@ use crate::jit::{self, CompileError, FunctionCode};
 use crate::memory::image::Image;
 use crate::profile::Loaded;
 use crate::trap::{Source, Symbol};
-use crate::{Engine, Error, ExportType, ExternType, Frame, FuncType, ImportType, Result};
+use crate::{Engine, Error, ExportType, ExternType, Frame, FuncType, ImportType, MemoryType, Result};
 
 /// A compiled module. Cheap to clone.
 #[derive(Clone)]
@@ -205,6 +206,12 @@ impl Module {
             name: &import.name,
             ty: import.ty.clone(),
         })
+    }
+
+    /// The memories that it has of its own.
+    pub fn memories(&self) -> impl ExactSizeIterator<Item = MemoryType> {
+        let info = &self.0.info;
+        info.memories[info.imported_memories..].iter().cloned()
     }
 
     /// What it exports, in order.

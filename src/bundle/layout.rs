@@ -147,6 +147,12 @@ impl Layout {
         insert(&mut self.overlays, place, upper)
     }
 
+    /// Whether something is mounted at a place.
+    #[must_use]
+    pub fn holds_mount(&self, place: &Place) -> bool {
+        self.mounts.contains_key(place)
+    }
+
     /// Adds another set, whose mounts and overlays replace those at the same places in this one.
     pub fn replace_with(&mut self, other: Layout) {
         for place in other.mounts.keys() {

@@ -19,14 +19,19 @@
 //! memory = true                   # an empty writable file system in memory
 //! ```
 //!
-//! What it says of serving is in [`Serve`].
+//! What it says of several tools, limits, streams and folders of the host is in [`Tool`]'s module, what it says of serving in
+//! [`Serve`]'s.
 
+mod running;
+mod schema;
 mod serve;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use running::{HostFolder, RunLimits, StreamTo, Streams, Tool};
+pub use schema::schema;
 pub use serve::{Action, Handler, Limits, Route, Serve};
 
 /// A manifest, checked for everything that can be checked without the files that it names.
@@ -39,7 +44,7 @@ pub struct Manifest {
     pub version: Option<String>,
     /// What it is, in a line.
     pub description: Option<String>,
-    /// The module that runs: a path in the bundle. Only a bundle that is served can be without.
+    /// The module that runs: a path in the bundle. Only a bundle that is served, or one of tools, can be without.
     pub entry: Option<String>,
     /// Arguments that come before those of the command line.
     pub args: Vec<String>,
@@ -47,6 +52,12 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// What the guest sees.
     pub mounts: Vec<Mount>,
+    /// The programs that can be chosen.
+    pub tools: Vec<Tool>,
+    /// What a program is not to exceed.
+    pub limits: RunLimits,
+    /// The standard streams.
+    pub streams: Streams,
     /// How it is served, if it says something of that.
     pub serve: Option<Serve>,
 }
@@ -74,6 +85,15 @@ pub enum Source {
     },
     /// An empty writable file system in memory.
     Memory,
+    /// A folder of the host, if who runs the bundle grants it.
+    Host {
+        /// Which.
+        folder: HostFolder,
+        /// Whether it can only be read.
+        read_only: bool,
+        /// Whether it may be missing.
+        optional: bool,
+    },
 }
 
 /// What is wrong with a manifest, and in which line if it is in one.
@@ -91,6 +111,12 @@ struct Document {
     bundle: BundleTable,
     #[serde(default)]
     mount: Vec<toml::Spanned<MountTable>>,
+    #[serde(default)]
+    tool: Vec<toml::Spanned<running::ToolTable>>,
+    #[serde(default)]
+    limits: running::LimitsTable,
+    #[serde(default)]
+    streams: running::StreamsTable,
     serve: Option<serve::ServeTable>,
     #[serde(default)]
     route: Vec<toml::Spanned<serve::RouteTable>>,
@@ -118,6 +144,11 @@ struct MountTable {
     overlay: bool,
     #[serde(default)]
     memory: bool,
+    host: Option<String>,
+    #[serde(default, rename = "read-only")]
+    read_only: bool,
+    #[serde(default)]
+    optional: bool,
 }
 
 impl Manifest {
@@ -131,25 +162,38 @@ impl Manifest {
         let BundleTable { name, version, description, entry, args, env } = document.bundle;
         check_words(&name, &args, &env)?;
         let mounts = document.mount.into_iter().map(|table| mount(table, text)).collect::<Result<_, _>>()?;
+        let tools = running::tools(document.tool, text)?;
+        let (limits, streams) = (document.limits.into(), document.streams.into());
         let served = document.serve.is_some() || !document.route.is_empty();
-        if entry.is_none() && !served {
+        if entry.is_none() && tools.is_empty() && !served {
             return Err(ManifestError::anywhere("`entry` is missing in [bundle]: the module that runs".to_owned()));
         }
         let serve = served.then(|| Serve::new(document.serve, document.route, text)).transpose()?;
-        Ok(Manifest { name, version, description, entry, args, env, mounts, serve })
+        Ok(Manifest { name, version, description, entry, args, env, mounts, tools, limits, streams, serve })
     }
 }
 
 fn mount(table: toml::Spanned<MountTable>, text: &str) -> Result<Mount, ManifestError> {
-    let start = table.span().start;
-    let MountTable { guest, path, overlay, memory } = table.into_inner();
-    let source = match (path, overlay, memory) {
-        (Some(path), overlay, false) => Source::Bundle { path, overlay },
-        (None, false, true) => Source::Memory,
+    let line = line_of(text, table.span().start);
+    let MountTable { guest, path, overlay, memory, host, read_only, optional } = table.into_inner();
+    let fail = |message| Err(ManifestError { line: Some(line), message });
+    let of_host = read_only || optional;
+    let source = match (path, memory, host) {
+        (Some(path), false, None) if !of_host => Source::Bundle { path, overlay },
+        (None, true, None) if !overlay && !of_host => Source::Memory,
+        (None, false, Some(host)) if !overlay => match HostFolder::parse(&host) {
+            Some(folder) => Source::Host { folder, read_only, optional },
+            None => {
+                return fail(format!(
+                    "`host` of the mount at `{guest}` is `cwd`, an absolute path, or `$` and the name of a variable"
+                ));
+            }
+        },
         _ => {
-            let message =
-                format!("the mount at `{guest}` needs either `path` (with `overlay = true` or not) or `memory = true`");
-            return Err(ManifestError { line: Some(line_of(text, start)), message });
+            return fail(format!(
+                "the mount at `{guest}` needs either `path` (with `overlay = true` or not), `memory = true`, or `host` (with \
+                 `read-only = true` and `optional = true` or not)"
+            ));
         }
     };
     Ok(Mount { guest, source })

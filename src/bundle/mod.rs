@@ -4,17 +4,25 @@
 //! files embedded in a binary. [`Bundle`] reads the manifest and the entry module, and lays out what the guest
 //! sees ([`Layout`]); who runs it adds arguments, mounts and an engine.
 
+mod executable;
+mod host;
 mod layout;
 mod manifest;
 pub mod quantity;
+mod select;
 
 use std::sync::Arc;
 
 use kitbag_fs::memory::Memory;
 use kitbag_fs::{Bytes, Error as FsError, FileSystem, OpenOptions, Path};
 
+pub use executable::{Executable, NATIVE, OwnFile, native_path};
 pub use layout::{Layout, LayoutError, Place, Preopen};
-pub use manifest::{Action, Handler, Limits, Manifest, ManifestError, Mount, Route, Serve, Source};
+pub use manifest::{
+    Action, Handler, HostFolder, Limits, Manifest, ManifestError, Mount, Route, RunLimits, Serve, Source, StreamTo,
+    Streams, Tool, schema,
+};
+pub use select::Selected;
 
 /// The name of the manifest in the root of a bundle.
 pub const MANIFEST: &str = "kitbag.toml";
@@ -40,12 +48,24 @@ pub enum Error {
     /// It has no module to run.
     #[error("{MANIFEST}: there is no `entry` to run; `kitbag serve` serves it")]
     NoEntry,
+    /// It has several programs, and none of them was chosen.
+    #[error("say which of its tools is to run, as the first argument: {0}")]
+    NoTool(String),
+    /// It asks for a folder of the host that it was not granted.
+    #[error("it asks for {folder} at {place}")]
+    NotGranted {
+        /// Where it would be.
+        place: Place,
+        /// What it asks for.
+        folder: HostFolder,
+    },
     /// Mounts that do not fit together.
     #[error("mount at {0}")]
     Layout(#[from] LayoutError),
 }
 
 /// A program and its files.
+#[derive(Clone)]
 pub struct Bundle {
     files: Arc<dyn FileSystem>,
     manifest: Manifest,
@@ -68,12 +88,12 @@ impl Bundle {
         &self.manifest
     }
 
-    /// The bytes of the entry module, without a copy where the file system can.
+    /// The bytes of a module, or of any other file, without a copy where the file system can.
     ///
     /// # Errors
-    /// [`Error::File`]; [`Error::NoEntry`].
-    pub fn entry(&self) -> Result<Bytes, Error> {
-        read(&self.files, self.manifest.entry.as_deref().ok_or(Error::NoEntry)?, u64::MAX)
+    /// [`Error::File`].
+    pub fn read(&self, path: &str) -> Result<Bytes, Error> {
+        read(&self.files, path, u64::MAX)
     }
 
     /// All that is in it.
@@ -97,6 +117,8 @@ impl Bundle {
     fn add(&self, mount: &Mount, layout: &mut Layout) -> Result<(), Error> {
         let place = Place::new(mount.guest.as_bytes())?;
         match &mount.source {
+            // The host's own are mounted by `Bundle::mount_host`, when they are granted.
+            Source::Host { .. } => {}
             Source::Memory => layout.mount(place, Arc::new(Memory::new()))?,
             Source::Bundle { path, overlay } => {
                 if *overlay {

@@ -15,6 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use kitbag::bundle::{Place, quantity};
 
+use super::pack::rules::{Glob, Rule};
+
 /// Runs WebAssembly programs on a file system that you pack yourself.
 #[derive(Debug, Parser)]
 #[command(
@@ -51,6 +53,53 @@ pub(crate) enum Command {
         #[arg(value_enum, value_name = "WHAT", default_value_t, hide_default_value = true)]
         what: CacheCommand,
     },
+    /// Pack a program and its files as a bundle, or as an executable that needs nothing else.
+    Pack(Box<Pack>),
+    /// Show what a module or a bundle is: imports, exports, features; manifest, files, native code.
+    Inspect {
+        /// A module or a bundle.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Unpack a bundle into a folder.
+    Unpack {
+        /// The bundle.
+        #[arg(value_name = "BUNDLE", value_hint = ValueHint::FilePath)]
+        bundle: PathBuf,
+        /// The folder, which is made.
+        #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        output: PathBuf,
+    },
+    /// List a folder of a bundle.
+    Ls {
+        /// The bundle.
+        #[arg(value_name = "BUNDLE", value_hint = ValueHint::FilePath)]
+        bundle: PathBuf,
+        /// The folder, or a file (all if left out).
+        #[arg(value_name = "PATH", default_value = "/")]
+        path: PathBuf,
+    },
+    /// Write a file of a bundle to standard output.
+    Cat {
+        /// The bundle.
+        #[arg(value_name = "BUNDLE", value_hint = ValueHint::FilePath)]
+        bundle: PathBuf,
+        /// The file.
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+    },
+    /// Print the manifest of a bundle, or with `--schema` the grammar of manifests.
+    Manifest {
+        /// The bundle.
+        #[arg(value_name = "BUNDLE", value_hint = ValueHint::FilePath, required_unless_present = "schema")]
+        bundle: Option<PathBuf>,
+        /// The grammar, as a JSON schema.
+        #[arg(long, conflicts_with = "bundle")]
+        schema: bool,
+    },
     /// Print the completions of a shell, as in `kitbag completions bash > ~/.local/share/bash-completion/completions/kitbag`.
     Completions {
         /// The shell.
@@ -64,6 +113,56 @@ pub(crate) enum Command {
     },
 }
 
+/// Pack a program and its files as a bundle, or as an executable that needs nothing else.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_PACK)]
+pub(crate) struct Pack {
+    /// A module (.wasm, .wat), a manifest (kitbag.toml), its folder, or a bundle.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+
+    /// What to write.
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+
+    /// Put a folder or a file of the host into the bundle, and mount it at GUEST; what the program writes there goes to memory, with
+    /// `ro` it writes nothing.
+    #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse), value_hint = ValueHint::AnyPath)]
+    pub(crate) add: Vec<DirMount>,
+
+    /// Leave out what matches GLOB, of paths from the folder that is packed or added, or without a slash of names anywhere.
+    #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
+    pub(crate) exclude: Vec<Glob>,
+
+    /// How to pack: stored, deflate, zstd, or auto (small files, and those that are compressed already, are stored, others are
+    /// deflated); for all files, or for those that GLOB matches. The last one that matches counts.
+    #[arg(long, value_name = "[GLOB=]METHOD", value_parser = Rule::parse)]
+    pub(crate) compress: Vec<Rule>,
+
+    /// Write a self-contained executable, with native code.
+    #[arg(long)]
+    pub(crate) exe: bool,
+
+    /// The kitbag-tool that the executable begins with, whose file says for which machine it is (the one beside this command if
+    /// left out, `kitbag-tool-static` before `kitbag-tool`).
+    #[arg(long, value_name = "PATH", requires = "exe", value_hint = ValueHint::FilePath)]
+    pub(crate) runtime: Option<PathBuf>,
+
+    /// Make native code that runs on each processor of its kind, and not only on those that can do what this one can.
+    #[arg(long, requires = "exe")]
+    pub(crate) portable: bool,
+}
+
+const AFTER_PACK: &str = "\
+Examples:
+  kitbag pack tool.wasm -o tool.zip                         a bundle of one module
+  kitbag pack tool.wasm --add share::/share::ro --exe -o tool   an executable with a folder in it
+  kitbag pack kitbag.toml --exe -o tool                     what a manifest and its folder say
+
+`kitbag help run` says what a bundle is. An executable's arguments all belong to the program; it looks at KITBAG_VERBOSE=1 (says
+where native code comes from) and KITBAG_NO_CACHE=1. Its archive is a zip for other tools, too. `strip` cuts the archive off, and the
+executable then says so: strip the runtime before. A signature that is put behind the archive may be 65,535 bytes long at most.";
+
 /// `kitbag cache`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CacheCommand {
@@ -75,8 +174,26 @@ pub(crate) enum CacheCommand {
 }
 
 /// First words that do not begin `run`'s: the names of [`Command`]'s variants and what clap adds to them.
-const FIRST_WORDS: &[&str] =
-    &["run", "demo", "compile", "cache", "wast", "completions", "man", "help", "-h", "--help", "-V", "--version"];
+const FIRST_WORDS: &[&str] = &[
+    "run",
+    "demo",
+    "compile",
+    "cache",
+    "pack",
+    "inspect",
+    "unpack",
+    "ls",
+    "cat",
+    "manifest",
+    "wast",
+    "completions",
+    "man",
+    "help",
+    "-h",
+    "--help",
+    "-V",
+    "--version",
+];
 
 const AFTER: &str = "\
 Examples:
@@ -113,6 +230,10 @@ pub(crate) struct Run {
     /// the folder HOST.
     #[arg(long, value_name = "GUEST[::HOST]", value_parser = words(OverlayMount::parse), help_heading = FILES)]
     pub(crate) overlay: Vec<OverlayMount>,
+
+    /// Give a bundle the folders of the host that its manifest asks for, such as the working directory.
+    #[arg(long, help_heading = FILES)]
+    pub(crate) grant: bool,
 
     /// Set a variable of the guest's environment, or with K alone take it from this one (if it is set here).
     #[arg(long, value_name = "K=V|K", value_parser = words(Variable::parse), help_heading = WORDS)]

@@ -15,7 +15,7 @@ use super::report::{Failure, cause};
 /// # Errors
 /// What is wrong with the module, a function that it does not have, and where standard output cannot be written.
 pub(super) fn run(options: &Compile) -> Result<i32, Failure> {
-    let Program { place, module, .. } = Program::open(&options.file)?;
+    let Program { place, module, .. } = Program::open(&options.file, None, &mut Vec::new())?;
     let engine = Engine::default();
     let target = options.target.as_deref().and_then(Target::newest).unwrap_or_default();
     let disassembly = Disassembly::new(&engine, &module, target);

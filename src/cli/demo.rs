@@ -34,7 +34,7 @@ pub(super) fn run() -> Result<i32, Failure> {
     let files = Embedded::new::<Assets>().map_err(|error| Failure::new("cannot open", "the demo", error))?;
     let files: Arc<dyn FileSystem> = Arc::new(files);
     let bundle = Bundle::new(files).map_err(|error| Failure::new("cannot use the bundle", "the demo", error))?;
-    let program = Program::of_bundle("the demo".to_owned(), &bundle)?;
+    let program = Program::of_bundle("the demo", bundle.clone(), None, &mut Vec::new())?;
     let bytes = program.module.len();
     say(introduction(bundle.manifest()))?;
     let begun = Instant::now();
@@ -70,6 +70,7 @@ fn source(mount: &Mount) -> String {
         Source::Memory => "empty, in memory".to_owned(),
         Source::Bundle { path, overlay: false } => format!("`{path}` of the bundle, read-only"),
         Source::Bundle { path, overlay: true } => format!("`{path}` of the bundle, and what is written goes to memory"),
+        Source::Host { folder, .. } => format!("{folder} of the host"),
         _ => String::new(),
     }
 }

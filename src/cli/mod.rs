@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`args`] | the grammar of the command line |
-//! | [`run`], [`demo`], [`compile`], [`cache`], [`script`], [`manual`] | the subcommands |
+//! | [`run`], [`demo`], [`compile`], [`cache`], [`pack`], [`inspect`], [`script`], [`manual`] | the subcommands |
 //! | [`mounts`] | options as file systems |
 //! | [`settings`] | options as streams, sockets and limits |
 //! | [`program`] | FILE: module, text or bundle |
@@ -19,9 +19,11 @@ mod cache;
 mod compile;
 mod demo;
 mod execute;
+mod inspect;
 mod manual;
 mod mapping;
 mod mounts;
+mod pack;
 mod pipe;
 mod program;
 mod progress;
@@ -51,6 +53,12 @@ fn done(words: impl IntoIterator<Item = OsString>) -> Result<i32, Failure> {
             Command::Demo => demo::run(),
             Command::Compile(options) => compile::run(&options),
             Command::Cache { what } => cache::run(what),
+            Command::Pack(options) => pack::run(&options),
+            Command::Inspect { file, json } => inspect::inspect(&file, json),
+            Command::Unpack { bundle, output } => inspect::unpack(&bundle, &output),
+            Command::Ls { bundle, path } => inspect::list(&bundle, &path),
+            Command::Cat { bundle, path } => inspect::print(&bundle, &path),
+            Command::Manifest { bundle, .. } => inspect::manifest(bundle.as_deref()),
             Command::Wast { files } => script::run(&files),
             Command::Completions { shell } => manual::completions(shell),
             Command::Man { command } => manual::page(command.as_deref()),

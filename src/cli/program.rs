@@ -1,6 +1,6 @@
 //! FILE: what it is, by its contents, and what it brings along.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -40,29 +40,54 @@ pub(super) struct Program {
     pub(super) env: Vec<(OsString, OsString)>,
     /// Its files.
     pub(super) layout: Layout,
+    /// The bundle that it comes from, if it comes from one.
+    pub(super) bundle: Option<Bundle>,
 }
 
 /// What a file holds.
-enum Contents {
+pub(super) enum Contents {
     Module(Bytes),
-    Archive(Zip),
+    Files(Arc<dyn FileSystem>),
 }
 
-impl Program {
-    /// Opens FILE.
+impl Contents {
+    /// Opens a file or a folder, which is a bundle if it has a manifest.
     ///
     /// # Errors
-    /// What is missing, no program, or a bundle that cannot be used.
-    pub(super) fn open(path: &Path) -> Result<Program, Failure> {
+    /// What is missing, cannot be read or is neither module nor bundle.
+    pub(super) fn open(path: &Path) -> Result<Contents, Failure> {
         let cannot_open = |error: io::Error| Failure::new("cannot open", path.display(), advice(&error));
         let metadata = std::fs::metadata(path).map_err(cannot_open)?;
         if metadata.is_dir() {
-            return Program::in_folder(path);
+            return folder(path);
         }
-        let file = File::open(path).map_err(cannot_open)?;
-        match contents(&file, &metadata, path)? {
+        contents(&File::open(path).map_err(cannot_open)?, &metadata, path)
+    }
+}
+
+fn folder(path: &Path) -> Result<Contents, Failure> {
+    if !path.join(MANIFEST).exists() {
+        let advice = format_args!("it is a folder without a {MANIFEST}; to let a program use it, give it as --dir");
+        return Err(Failure::new("not a program", path.display(), advice));
+    }
+    let files = Disk::read_only(path).map_err(|error| Failure::new("cannot open", path.display(), error))?;
+    Ok(Contents::Files(Arc::new(files)))
+}
+
+impl Program {
+    /// Opens FILE. Of a bundle with several programs, `argv0` or the first of `args` chooses.
+    ///
+    /// # Errors
+    /// What is missing, no program, or a bundle that cannot be used.
+    pub(super) fn open(path: &Path, argv0: Option<&OsStr>, args: &mut Vec<OsString>) -> Result<Program, Failure> {
+        match Contents::open(path)? {
             Contents::Module(module) => Ok(Program::bare(path, module)),
-            Contents::Archive(zip) => Program::in_bundle(path.display().to_string(), Arc::new(zip)),
+            Contents::Files(files) => {
+                let place = path.display().to_string();
+                let bundle =
+                    Bundle::new(files).map_err(|error| Failure::new("cannot use the bundle", &place, error))?;
+                Program::of_bundle(&place, bundle, argv0, args)
+            }
         }
     }
 
@@ -75,41 +100,51 @@ impl Program {
             args: Vec::new(),
             env: Vec::new(),
             layout: Layout::default(),
+            bundle: None,
         }
     }
 
-    /// A folder is a bundle if it has a manifest.
-    fn in_folder(path: &Path) -> Result<Program, Failure> {
-        if !path.join(MANIFEST).exists() {
-            let advice = format_args!("it is a folder without a {MANIFEST}; to let a program use it, give it as --dir");
-            return Err(Failure::new("not a program", path.display(), advice));
-        }
-        let files = Disk::read_only(path).map_err(|error| Failure::new("cannot open", path.display(), error))?;
-        Program::in_bundle(path.display().to_string(), Arc::new(files))
-    }
-
-    fn in_bundle(place: String, files: Arc<dyn FileSystem>) -> Result<Program, Failure> {
-        match Bundle::new(files) {
-            Ok(bundle) => Program::of_bundle(place, &bundle),
-            Err(error) => Err(Failure::new("cannot use the bundle", place, error)),
-        }
-    }
-
-    /// The program of a bundle, with the files, arguments and environment that its manifest gives it.
+    /// The program of a bundle that is chosen by `argv0` or by the first of `args`, with the files, arguments and environment that its
+    /// manifest gives it.
     ///
     /// # Errors
     /// What is missing in the bundle, and mounts that contradict each other.
-    pub(super) fn of_bundle(place: String, bundle: &Bundle) -> Result<Program, Failure> {
-        let refuse = |error: bundle::Error| Failure::new("cannot use the bundle", &place, error);
-        let (module, layout) = (bundle.entry().map_err(refuse)?, bundle.layout().map_err(refuse)?);
-        let manifest = bundle.manifest();
+    pub(super) fn of_bundle(
+        place: &str,
+        bundle: Bundle,
+        argv0: Option<&OsStr>,
+        args: &mut Vec<OsString>,
+    ) -> Result<Program, Failure> {
+        let refuse = |error: bundle::Error| match error {
+            bundle::Error::NoTool(_) => Failure::usage("nothing to run", place, error),
+            error => Failure::new("cannot use the bundle", place, error),
+        };
+        let selected = bundle.select(argv0, args).map_err(refuse)?;
+        let (module, layout) = (bundle.read(&selected.entry).map_err(refuse)?, bundle.layout().map_err(refuse)?);
         Ok(Program {
-            argv0: manifest.name.clone().into(),
-            args: manifest.args.iter().map(OsString::from).collect(),
-            env: manifest.env.iter().map(|(key, value)| (key.into(), value.into())).collect(),
-            place: format!("{place} ({})", manifest.entry.as_deref().unwrap_or_default()),
+            argv0: selected.name.into(),
+            args: selected.args.into_iter().map(OsString::from).collect(),
+            env: selected.env.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            place: format!("{place} ({})", selected.entry),
             module,
             layout,
+            bundle: Some(bundle),
+        })
+    }
+
+    /// Mounts the folders of the host that a bundle asks for, if they are granted.
+    ///
+    /// # Errors
+    /// One that is not, or that cannot be opened.
+    pub(super) fn mount_host(&mut self, granted: bool) -> Result<(), Failure> {
+        let Some(bundle) = &self.bundle else { return Ok(()) };
+        bundle.mount_host(&mut self.layout, granted).map_err(|error| match error {
+            bundle::Error::NotGranted { .. } => {
+                let advice =
+                    format_args!("{error}: --grant gives it that, and so does an option that mounts something there");
+                Failure::new("not granted", &self.place, advice)
+            }
+            error => Failure::new("cannot mount", &self.place, error),
         })
     }
 }
@@ -127,7 +162,7 @@ fn contents(file: &File, metadata: &Metadata, path: &Path) -> Result<Contents, F
         Zip::from_bytes(bytes.into(), &zip::Options::new())
     };
     let refuse = |error| Failure::new("cannot use the archive", path.display(), archive_cause(&error));
-    archive.map(Contents::Archive).map_err(refuse)
+    archive.map(|zip| Contents::Files(Arc::new(zip))).map_err(refuse)
 }
 
 /// Whether a file is an archive, without reading what lies between its ends.

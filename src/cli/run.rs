@@ -14,19 +14,24 @@ use super::settings::Settings;
 /// # Errors
 /// What kept it from running or ended it.
 pub(super) fn run(options: &Run) -> Result<i32, Failure> {
-    let mut program = Program::open(&options.file())?;
+    let mut args = options.guest_args().to_vec();
+    let mut program = Program::open(&options.file(), options.argv0.as_deref(), &mut args)?;
     program.layout.replace_with(mounts::layout(options)?);
+    program.mount_host(options.grant)?;
     set_environment(&mut program, options);
     if let Some(name) = &options.argv0 {
         program.argv0.clone_from(name);
     }
-    let settings = Settings::open(options)?;
+    let mut settings = Settings::open(options)?;
+    if let Some(bundle) = &program.bundle {
+        settings.add(bundle.manifest());
+    }
     match &options.invoke {
         None => {
-            program.args.extend(options.guest_args().iter().cloned());
+            program.args.extend(args);
             Ready::new(program, settings)?.start()
         }
-        Some(function) => Ready::new(program, settings)?.invoke(function, options.guest_args()),
+        Some(function) => Ready::new(program, settings)?.invoke(function, &args),
     }
 }
 

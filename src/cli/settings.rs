@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
+use kitbag::bundle::{Manifest, StreamTo};
 use kitbag::wasi::{HostStream, WasiCtxBuilder};
 use kitbag::{Config, ProfilingStrategy};
 
@@ -17,6 +18,8 @@ use super::report::{Failure, cause, note};
 #[derive(Default)]
 pub(super) struct Settings {
     streams: [Option<File>; 3],
+    /// Which of the streams lead nowhere, where no file was given.
+    nowhere: [bool; 3],
     listeners: Vec<TcpListener>,
     max_fds: Option<u32>,
     max_write: Option<u64>,
@@ -41,6 +44,7 @@ impl Settings {
             .map(|(option, path)| path.as_deref().map(|path| open_output(option, path)).transpose());
         Ok(Settings {
             streams: [input, output?, errors?],
+            nowhere: [false; 3],
             listeners: options.listen.iter().map(|address| listen(address)).collect::<Result<_, _>>()?,
             max_fds: options.max_fds,
             max_write: options.max_write,
@@ -53,6 +57,16 @@ impl Settings {
             verbose: options.verbose,
             no_cache: options.no_cache,
         })
+    }
+
+    /// What a manifest says, where no option did.
+    pub(super) fn add(&mut self, manifest: &Manifest) {
+        let (limits, streams) = (&manifest.limits, manifest.streams);
+        self.timeout = self.timeout.or(limits.time);
+        self.max_memory = self.max_memory.or(limits.memory);
+        self.max_fds = self.max_fds.or(limits.fds);
+        self.max_write = self.max_write.or(limits.write);
+        self.nowhere = [streams.stdin, streams.stdout, streams.stderr].map(|stream| stream == StreamTo::Null);
     }
 
     /// What concerns the engine.
@@ -73,14 +87,17 @@ impl Settings {
         let [input, output, errors] = std::mem::take(&mut self.streams);
         ctx = match input {
             Some(file) => ctx.stdin(HostStream::new(file)),
+            None if self.nowhere[0] => ctx,
             None => ctx.stdin(HostStream::stdin()),
         };
         ctx = match output {
             Some(file) => ctx.stdout(HostStream::new(file)),
+            None if self.nowhere[1] => ctx,
             None => ctx.stdout(HostStream::stdout()),
         };
         ctx = match errors {
             Some(file) => ctx.stderr(HostStream::new(file)),
+            None if self.nowhere[2] => ctx,
             None => ctx.stderr(HostStream::stderr()),
         };
         for (fd, listener) in (first_socket..).zip(std::mem::take(&mut self.listeners)) {

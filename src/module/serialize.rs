@@ -110,14 +110,18 @@ impl Module {
     pub unsafe fn deserialize_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
         let file = File::open(path)?;
         // SAFETY: the caller's promise.
-        unsafe { Module::map_native(engine, &file, None) }
+        unsafe { Module::map_native(engine, &file, |_| true) }
     }
 
-    /// A module from an open file of native code, which is mapped; if a module is given, then the one that it has to belong to.
+    /// A module from an open file of native code, which is mapped, if it belongs to a module that is wanted.
     ///
     /// # Safety
     /// As for [`deserialize_file`](Module::deserialize_file).
-    pub(crate) unsafe fn map_native(engine: &Engine, file: &File, of: Option<&ModuleId>) -> Result<Module> {
+    pub(crate) unsafe fn map_native(
+        engine: &Engine,
+        file: &File,
+        wanted: impl FnOnce(&ModuleId) -> bool,
+    ) -> Result<Module> {
         let len = usize::try_from(file.metadata()?.len()).map_err(|_| NativeProblem::NotNative)?;
         if len == 0 {
             return Err(NativeProblem::NotNative.into());
@@ -125,10 +129,11 @@ impl Module {
         // SAFETY: the caller's promise.
         let bytes = Bytes::from_owner(unsafe { FileMapping::new(file, len)? });
         // SAFETY: as above.
-        unsafe { Module::native_in_file(engine, bytes, file, 0, of) }
+        unsafe { Module::native_in_file(engine, bytes, file, 0, wanted) }
     }
 
-    /// A module from native code that begins at `offset` of a file, and whose bytes are `bytes`.
+    /// A module from native code that begins at `offset` of a file, and whose bytes are `bytes`, if it belongs to a module that is
+    /// wanted.
     ///
     /// # Safety
     /// As for [`deserialize_file`](Module::deserialize_file).
@@ -137,10 +142,10 @@ impl Module {
         bytes: Bytes,
         file: &File,
         offset: u64,
-        of: Option<&ModuleId>,
+        wanted: impl FnOnce(&ModuleId) -> bool,
     ) -> Result<Module> {
         let native = Native::open(engine, bytes)?;
-        if of.is_some_and(|of| native.header.module != *of) {
+        if !wanted(&native.header.module) {
             return Err(NativeProblem::OtherModule.into());
         }
         let text = native.header.text;

@@ -254,12 +254,12 @@ pub(super) struct RouteTable {
 /// Bytes: a number of them, or words as [`quantity::size`] reads them.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "Quantity")]
-struct Size(u64);
+pub(super) struct Size(pub(super) u64);
 
 /// A time: a number of seconds, or words as [`quantity::time`] reads them.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "Quantity")]
-struct Time(Duration);
+pub(super) struct Time(pub(super) Duration);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
