@@ -11,7 +11,7 @@
 //!
 //! [[mount]]                       # any number; nothing of the bundle is visible without one
 //! guest = "/texts"                # where the guest finds it
-//! path = "share/texts"            # a folder of the bundle, read-only …
+//! path = "share/texts"            # a folder (or a file) of the bundle, read-only …
 //! overlay = true                  # … or writable, with what is written kept in memory
 //!
 //! [[mount]]
@@ -76,7 +76,7 @@ pub struct Mount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// A folder of the bundle.
+    /// A folder of the bundle, or a file, which is read-only.
     Bundle {
         /// Its path in the bundle; `.` is the whole bundle.
         path: String,

@@ -14,7 +14,7 @@ mod select;
 use std::sync::Arc;
 
 use kitbag_fs::memory::Memory;
-use kitbag_fs::{Bytes, Error as FsError, FileSystem, OpenOptions, Path};
+use kitbag_fs::{Bytes, Error as FsError, FileSystem, FileType, Follow, OpenOptions, Path};
 
 pub use executable::{Executable, NATIVE, OwnFile, native_path};
 pub use layout::{Layout, LayoutError, Place, Preopen};
@@ -120,6 +120,11 @@ impl Bundle {
             // The host's own are mounted by `Bundle::mount_host`, when they are granted.
             Source::Host { .. } => {}
             Source::Memory => layout.mount(place, Arc::new(Memory::new()))?,
+            Source::Bundle { path, overlay: false } if self.is_file(path) => {
+                let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
+                let folder = self.folder(folder)?.root().map_err(|error| Error::at(path, error))?;
+                layout.mount_file(place, folder, name.as_bytes().to_vec())?;
+            }
             Source::Bundle { path, overlay } => {
                 if *overlay {
                     layout.overlay(place.clone(), Arc::new(Memory::new()))?;
@@ -128,6 +133,11 @@ impl Bundle {
             }
         }
         Ok(())
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        let found = |path: &Path| self.files.root()?.stat(path, Follow::Yes);
+        Path::new(path.as_bytes()).and_then(found).is_ok_and(|metadata| metadata.kind == FileType::File)
     }
 
     fn folder(&self, path: &str) -> Result<Arc<dyn FileSystem>, Error> {

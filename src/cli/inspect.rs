@@ -151,6 +151,7 @@ fn text(report: &Value) -> String {
     text
 }
 
+/// What speaks for itself as it is, the rest after its name.
 fn row(value: &Value) -> String {
     match value {
         Value::Object(fields) => {

@@ -78,7 +78,10 @@ fn manifests_that_are_wrong() {
     check(&HEAD.replace("bin/args.wat", "bin"), &["bin", "is a directory"]);
     check(&HEAD.replace("bin/args.wat", "data/x"), &["data/x"]);
     check(&format!("{HEAD}[[mount]]\nguest = \"/x\"\npath = \"none\""), &["none", "no such file"]);
-    check(&format!("{HEAD}[[mount]]\nguest = \"/x\"\npath = \"data/x\""), &["data/x", "not a directory"]);
+    check(
+        &format!("{HEAD}[[mount]]\nguest = \"/x\"\npath = \"data/x\"\noverlay = true"),
+        &["data/x", "not a directory"],
+    );
     check(&format!("{HEAD}[[mount]]\nguest = \"/../x\"\nmemory = true"), &["/../x", "`..`"]);
     check(&format!("{HEAD}[[mount]]\nguest = \"/x\"\noverlay = true"), &["line 6", "/x", "`path`"]);
     let twice = "[[mount]]\nguest = \"/x\"\nmemory = true\n".repeat(2);
