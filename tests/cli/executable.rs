@@ -323,7 +323,7 @@ fn limits_and_streams_of_the_manifest() {
         write(source.path(), "kitbag.toml", format!("[bundle]\nname = \"p\"\nentry = \"{module}\"\n{more}"));
         write(source.path(), module, fs::read(guest(module)).unwrap());
         pack(source.path(), &program, &[]);
-        output(Command::new(&program)).unwrap()
+        output(&mut Command::new(&program)).unwrap()
     };
     let output = build("loop.wat", "[limits]\ntime = \"50ms\"\n");
     assert!(output.status.code() == Some(124) && stderr(&output).starts_with("p: timeout: "), "{output:?}");
