@@ -116,6 +116,6 @@ mod tests {
     fn a_tool_adds_to_what_the_bundle_says() {
         let selected = bundle("").select(Some(OsStr::new("as")), &mut Vec::new()).unwrap();
         assert_eq!((selected.name.as_str(), &selected.args[..]), ("as", &["-x".to_owned(), "-y".to_owned()][..]));
-        assert_eq!(selected.env.into_iter().map(|(_, value)| value).collect::<String>(), "13");
+        assert_eq!(selected.env.into_values().collect::<String>(), "13");
     }
 }
