@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::{Pending, StoreOpaque};
 use crate::jit::abi::{Global, Returned};
+use crate::jit::unwind::Clause;
 use crate::{Error, Exception, Frame, HeapType, Result, TagType, Trap, Val, ValType, trap};
 
 /// The upper half of every reference.
@@ -241,13 +242,14 @@ impl StoreOpaque {
         Some(bits)
     }
 
-    /// Hands the values of the exception that is on its way to the function that catches it.
-    pub(crate) fn caught(&mut self, bits: u64, by_reference: bool) {
+    /// Hands what a clause asks for of the exception that is on its way to the function that catches it.
+    pub(crate) fn caught(&mut self, bits: u64, clause: &Clause) {
         self.pending = None;
         let kept = self.exceptions.get_mut(bits);
-        kept.referred |= by_reference;
-        let reference = by_reference.then_some(Global(u128::from(bits).to_le_bytes()));
-        for (index, &value) in kept.values.iter().chain(&reference).enumerate() {
+        kept.referred |= clause.by_reference;
+        let values = if clause.tag.is_some() { &kept.values[..] } else { &[] };
+        let reference = clause.by_reference.then_some(Global(u128::from(bits).to_le_bytes()));
+        for (index, &value) in values.iter().chain(&reference).enumerate() {
             // SAFETY: there is room for the values of any tag and a reference.
             unsafe { self.results.add(index).write(value) };
         }

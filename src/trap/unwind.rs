@@ -30,8 +30,8 @@ pub(super) unsafe extern "C" fn resume(suspended: &mut Suspended) {
     if let Some(thrown) = store.thrown() {
         let tag = store.exception_tag(thrown);
         // SAFETY: the caller's promise.
-        if let Some((landing, by_reference)) = unsafe { find_handler(*suspended, end, tag) } {
-            store.caught(thrown, by_reference);
+        if let Some((landing, clause)) = unsafe { find_handler(*suspended, end, tag) } {
+            store.caught(thrown, &clause);
             *suspended = landing;
             return;
         }
@@ -54,11 +54,11 @@ enum Step {
     Ended,
 }
 
-/// The registers at the landing pad that catches `tag`, and whether it wants a reference.
+/// The registers at the landing pad of the clause that catches `tag`.
 ///
 /// # Safety
 /// The registers are those of a call of compiled code, with the entry's stub at `end` of the stack.
-unsafe fn find_handler(mut at: Suspended, end: usize, tag: u32) -> Option<(Suspended, bool)> {
+unsafe fn find_handler(mut at: Suspended, end: usize, tag: u32) -> Option<(Suspended, Clause)> {
     loop {
         // SAFETY: the caller's promise.
         let step = code::find(at.pc - 1, |code| unsafe {
@@ -69,7 +69,7 @@ unsafe fn find_handler(mut at: Suspended, end: usize, tag: u32) -> Option<(Suspe
             step
         })?;
         match step {
-            Step::Caught(clause) => return Some((at, clause.by_reference)),
+            Step::Caught(clause) => return Some((at, clause)),
             Step::Elsewhere => {}
             Step::Ended => return None,
         }
