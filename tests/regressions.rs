@@ -73,3 +73,24 @@ fn code_without_bound_is_a_limit() {
     let error = Module::new(&Engine::default(), wat).unwrap_err();
     assert!(matches!(error, kitbag::Error::Limit(_)), "{error}");
 }
+
+/// What is more than a mebibyte away is out of reach of aarch64's conditional branches, and of its loads of constants.
+#[test]
+fn functions_of_more_than_a_mebibyte() {
+    let divide = "(local.set 0 (i32.rem_s (local.get 0) (local.get 1)))".repeat(70_000);
+    let wat = format!(
+        r#"(module (func (export "f") (param i32 i32) (result f64)
+            (local f64)
+            (local.set 2 (f64.const 1.1))
+            (block $far
+                (br_if $far (i32.eqz (local.get 0)))
+                (loop $again
+                    {divide}
+                    (local.set 2 (f64.add (local.get 2)
+                        (f64x2.extract_lane 1 (v128.const f64x2 0.3 0.7))))
+                    (br_if $again (i32.gt_u (local.tee 0 (i32.sub (local.get 0) (i32.const 1))) (i32.const 4)))))
+            (f64.mul (local.get 2) (f64.const 3.3))))"#
+    );
+    assert_eq!(call::<_, f64>(&wat, (0, 7)), 1.1 * 3.3);
+    assert_eq!(call::<_, f64>(&wat, (13, 7)), (1.1 + 0.7 + 0.7) * 3.3);
+}

@@ -52,7 +52,8 @@ pub struct Code {
 }
 
 /// Where a function is. The stack pointer of its caller, at any instruction that can trap or call, is
-/// `frame + 8` above its own on x86_64: there the return address lies just below it.
+/// `frame + 8` above its own: there the return address lies just below it. On aarch64 a function that calls nothing does not keep it
+/// there; its frame is a multiple of 16, as the others' are not, and the caller's stack pointer is just `frame` above.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct FunctionCode {

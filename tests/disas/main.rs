@@ -7,6 +7,8 @@
 //!
 //! The code is that for a processor with all features, so that the texts are the same wherever they are made, and there is one for each machine.
 
+mod loops;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
