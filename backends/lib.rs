@@ -15,6 +15,7 @@
 //! | [`embedded`] | `embedded` | no |
 //! | [`zip`] | `zip`, and `zip-zstd` for zstandard | no |
 //! | [`overlay`] | `overlay` | into its upper layer |
+//! | [`mod@vfs`], an adapter for the crate of that name, both ways | `vfs` | as what it adapts |
 //! | [`mounts`], [`subtree`] | always there | as what they hold |
 //! | [`readonly`] | always there | no |
 //!
@@ -70,6 +71,8 @@ pub mod overlay;
 pub mod readonly;
 pub mod resolve;
 pub mod subtree;
+#[cfg(feature = "vfs")]
+pub mod vfs;
 #[cfg(feature = "zip")]
 pub mod zip;
 

@@ -101,8 +101,12 @@ pub fn fresh_device() -> u64 {
 
 /// The host's clock.
 pub(crate) fn now() -> Timestamp {
+    timestamp(SystemTime::now())
+}
+
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     let nanoseconds = |duration: Duration| duration.as_nanos().cast_signed();
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
+    match time.duration_since(UNIX_EPOCH) {
         Ok(after) => nanoseconds(after),
         Err(before) => -nanoseconds(before.duration()),
     }

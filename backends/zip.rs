@@ -38,8 +38,8 @@
 //!
 //! # Mapped archives
 //!
-//! [`Zip::open`] and [`Zip::from_file`] map the file if the process lets files be [mapped](crate::mapped), and read it into memory if
-//! not. When another process shortens a mapped archive, what was lost is [`Error::Io`](crate::Error::Io) from then on: every read
+//! [`Zip::open`] and [`Zip::from_file`] map the file if the process lets files be [mapped], and read it into memory if
+//! not. When another process shortens a mapped archive, what was lost is [`Error::Io`] from then on: every read
 //! from the archive's pages, inflating and verifying among them, asks for the mark when it is done; entries that were inflated
 //! before stay readable. Nothing else relies on the pages staying what they were: the central directory is parsed once into memory
 //! of its own, and every access after that is checked against ranges that were checked when it was opened.
