@@ -61,6 +61,7 @@ pub struct Config {
     pub(crate) max_code_size: usize,
     pub(crate) max_compile_time: Option<Duration>,
     pub(crate) consume_fuel: bool,
+    pub(crate) check_values: bool,
     pub(crate) interrupt_signal: i32,
     pub(crate) unused_features: Vec<String>,
     pub(crate) profiler: ProfilingStrategy,
@@ -91,6 +92,7 @@ impl Config {
             max_code_size: usize::MAX,
             max_compile_time: None,
             consume_fuel: false,
+            check_values: false,
             interrupt_signal: crate::interrupt::SIGNAL,
             unused_features: Vec::new(),
             profiler: ProfilingStrategy::None,
@@ -170,6 +172,14 @@ impl Config {
     /// ever unless set.
     pub fn max_compile_time(&mut self, time: Duration) -> &mut Config {
         self.max_compile_time = Some(time);
+        self
+    }
+
+    /// Whether compiled code checks, after each operator, that every 32-bit integer in a register or slot has zero upper bits, and
+    /// fills the registers that hold nothing with garbage; a guest whose code breaks the promise ends with a trap of the host. For
+    /// tests of the compiler: such code is many times slower. Not unless set.
+    pub fn check_values(&mut self, enable: bool) -> &mut Config {
+        self.check_values = enable;
         self
     }
 

@@ -128,7 +128,8 @@ impl Engine {
 
     /// The settings that change what code looks like, as bits: native code is used only where they are the same.
     pub(crate) fn code_settings(&self) -> u64 {
-        u64::from(self.0.guarded) | u64::from(self.0.config.consume_fuel) << 1
+        let config = &self.0.config;
+        u64::from(self.0.guarded) | u64::from(config.consume_fuel) << 1 | u64::from(config.check_values) << 2
     }
 
     /// Everything beside a module that decides which native code it becomes.

@@ -95,6 +95,17 @@ fn webassembly_2_on_fuel() {
     check(Config::new().wasm_3(false).consume_fuel(true), spec(SpecVersion::V2), "wasm-v2/", 10_000);
 }
 
+/// Each 32-bit integer has zero upper bits after every operator, and what holds nothing holds garbage.
+#[test]
+fn webassembly_2_with_checked_values() {
+    check(Config::new().wasm_3(false).check_values(true), spec(SpecVersion::V2), "wasm-v2/", 10_000);
+}
+
+#[test]
+fn exceptions_with_checked_values() {
+    check(Config::new().check_values(true), proposal(Proposal::ExceptionHandling), "exceptions/", 90);
+}
+
 /// Objects of garbage collection are not here yet; the list says what that leaves open.
 #[test]
 fn webassembly_3() {

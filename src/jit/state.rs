@@ -223,6 +223,16 @@ impl<M: Masm> State<M> {
         self.alloc_but(vector, RegSet::EMPTY)
     }
 
+    /// The general temporaries that hold nothing.
+    pub(crate) fn spares(&self) -> RegSet {
+        self.free.class(false)
+    }
+
+    /// One of them, if there is one.
+    pub(crate) fn spare(&self) -> Option<Reg> {
+        self.spares().first()
+    }
+
     /// A temporary in none of `avoid`; where none is free, the value deepest in the stack moves to its slot.
     pub(crate) fn alloc_but(&mut self, vector: bool, avoid: RegSet) -> Reg {
         let reg = self.free.class(vector).minus(avoid).first();

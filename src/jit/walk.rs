@@ -12,6 +12,7 @@
 
 mod arith;
 mod calls;
+mod checks;
 mod control;
 mod decode;
 mod exceptions;
@@ -153,6 +154,9 @@ impl<'a, M: Masm> Walk<'a, M> {
             };
             if env.fuel {
                 self.charge(next);
+            }
+            if env.checks {
+                self.check_values();
             }
             #[cfg(debug_assertions)]
             if self.reachable {

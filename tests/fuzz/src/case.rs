@@ -16,6 +16,7 @@ const EXPANDED: usize = 6000;
 pub(crate) struct Settings {
     pub(crate) unused_features: Vec<&'static str>,
     pub(crate) guard_pages: bool,
+    pub(crate) check_values: bool,
 }
 
 impl Settings {
@@ -27,7 +28,7 @@ impl Settings {
             one @ 8..14 => vec![FEATURES[usize::from(one) - 8]],
             _ => FEATURES.to_vec(),
         };
-        Ok(Settings { unused_features, guard_pages: choice < 192 })
+        Ok(Settings { unused_features, guard_pages: choice < 192, check_values: choice % 5 == 0 })
     }
 }
 

@@ -16,7 +16,8 @@ impl Kitbag {
             .compile_threads(1)
             .max_wasm_stack(4 << 20)
             .unused_processor_features(case.settings.unused_features.iter().copied())
-            .guard_pages(case.settings.guard_pages);
+            .guard_pages(case.settings.guard_pages)
+            .check_values(case.settings.check_values);
         let engine = kitbag::Engine::new(&config).map_err(ended)?;
         let module = Module::new(&engine, &case.module).map_err(ended)?;
         let mut store = Store::new(&engine, ());
