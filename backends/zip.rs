@@ -178,6 +178,12 @@ impl Zip {
         self.index.file(path).map(|(member, metadata)| self.index.source().raw(member, metadata))
     }
 
+    /// The archive itself, whatever comes before it included: its file's pages, where it was opened from a file.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.index.source().bytes().clone()
+    }
+
     /// Files, directories and links, those that are only implied among them.
     #[must_use]
     pub fn entries(&self) -> usize {

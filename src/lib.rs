@@ -49,6 +49,8 @@ mod native;
 mod owned;
 mod pool;
 mod profile;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod store;
 mod table;
 mod trap;

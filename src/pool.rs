@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::{AsContext, AsContextMut, Mark, Parked, StoreContext, StoreContextMut};
-use crate::{Engine, Error, Instance, InstancePre, Result, Store};
+use crate::{Engine, Error, Instance, InstancePre, InterruptHandle, Result, Store};
 
 /// Instances of one module, each in a store of its own, for any thread. Cheap to clone; clones share them.
 ///
@@ -73,12 +73,22 @@ impl<T: 'static> InstancePool<T> {
     /// # Errors
     /// As for [`InstancePre::instantiate`].
     pub fn get(&self, data: T) -> Result<PooledInstance<T>> {
+        self.get_with(data, |_| ())
+    }
+
+    /// As [`get`](InstancePool::get), for hosts that let nothing run that they cannot stop: `begin` is called with what
+    /// stops it before its start function runs.
+    ///
+    /// # Errors
+    /// As for [`get`](InstancePool::get).
+    pub fn get_with(&self, data: T, begin: impl FnOnce(InterruptHandle)) -> Result<PooledInstance<T>> {
         let idle = self.0.lock().pop();
         let (store, mark) = match idle {
             Some(Idle { store, mark }) => (store.wake(data), mark),
             None => self.make(data)?,
         };
         let mut instance = PooledInstance { store: Some((store, mark)), pool: Arc::clone(&self.0) };
+        begin(instance.store().interrupt_handle());
         instance.instance().start(&mut instance.as_context_mut())?;
         Ok(instance)
     }

@@ -32,6 +32,8 @@ use serde::Deserialize;
 
 pub use running::{HostFolder, RunLimits, StreamTo, Streams, Tool};
 pub use schema::schema;
+#[cfg(feature = "serve")]
+pub(crate) use serve::open_ended;
 pub use serve::{Action, Handler, Limits, Route, Serve};
 
 /// A manifest, checked for everything that can be checked without the files that it names.

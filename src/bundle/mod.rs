@@ -8,6 +8,7 @@ mod executable;
 mod host;
 mod layout;
 mod manifest;
+mod opened;
 pub mod quantity;
 mod select;
 
@@ -18,10 +19,13 @@ use kitbag_fs::{Bytes, Error as FsError, FileSystem, FileType, Follow, OpenOptio
 
 pub use executable::{Executable, NATIVE, OwnFile, native_path};
 pub use layout::{Layout, LayoutError, Place, Preopen};
+#[cfg(feature = "serve")]
+pub(crate) use manifest::open_ended;
 pub use manifest::{
     Action, Handler, HostFolder, Limits, Manifest, ManifestError, Mount, Route, RunLimits, Serve, Source, StreamTo,
     Streams, Tool, schema,
 };
+pub use opened::{Archive, OpenError, Opened};
 pub use select::Selected;
 
 /// The name of the manifest in the root of a bundle.

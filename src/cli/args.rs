@@ -6,6 +6,7 @@
 //! ends the options, so that `--dir` after FILE is the guest's.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a WebAssembly program: .wasm, .wat, or a bundle.
     Run(Box<Run>),
+    /// Serve a bundle over HTTP: its files, and its modules as handlers.
+    Serve(Serve),
     /// Run the program that this command carries inside itself, and show what happens.
     Demo,
     /// Compile a module without running it, to look at its code.
@@ -176,6 +179,7 @@ pub(crate) enum CacheCommand {
 /// First words that do not begin `run`'s: the names of [`Command`]'s variants and what clap adds to them.
 const FIRST_WORDS: &[&str] = &[
     "run",
+    "serve",
     "demo",
     "compile",
     "cache",
@@ -337,6 +341,54 @@ pub(crate) struct Compile {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
 }
+
+/// Serve a bundle over HTTP until SIGTERM or SIGINT. SIGHUP has it opened anew.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER_SERVE)]
+pub(crate) struct Serve {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) addr: SocketAddr,
+
+    /// Show at /metrics of another address what is counted, in the format of Prometheus.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<SocketAddr>,
+
+    /// Write a line for each request to standard output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log: Option<LogFormat>,
+
+    /// Look each second whether the bundle has changed, and swap it in.
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Threads that answer, beside those that handlers run on (one for each core if left out).
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+
+    /// How long requests in flight may take when the server ends.
+    #[arg(long, value_name = "TIME", value_parser = quantity::time, default_value = "10s")]
+    pub(crate) grace: Duration,
+
+    /// The bundle: a zip archive or a folder, with or without a kitbag.toml.
+    #[arg(value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
+    pub(crate) bundle: PathBuf,
+}
+
+/// `--log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// The Common Log Format.
+    Common,
+    /// A JSON object in each line.
+    Json,
+}
+
+const AFTER_SERVE: &str = "\
+What is served, and how, is in [serve] and [[route]] of the bundle's kitbag.toml. Without that every file is, and a folder shows
+its index.html or a list of what it holds.
+
+Exit status: 0 after SIGTERM or SIGINT; 1 if the bundle cannot be served or the address not be listened on; 2 for wrong usage.";
 
 const FILES: &str = "Files";
 const WORDS: &str = "Arguments and environment";

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`args`] | the grammar of the command line |
-//! | [`run`], [`demo`], [`compile`], [`cache`], [`pack`], [`inspect`], [`script`], [`manual`] | the subcommands |
+//! | [`run`], [`serve`], [`demo`], [`compile`], [`cache`], [`pack`], [`inspect`], [`script`], [`manual`] | the subcommands |
 //! | [`mounts`] | options as file systems |
 //! | [`settings`] | options as streams, sockets and limits |
 //! | [`program`] | FILE: module, text or bundle |
@@ -30,6 +30,7 @@ mod progress;
 mod report;
 mod run;
 mod script;
+mod serve;
 mod settings;
 mod timeout;
 mod values;
@@ -50,6 +51,7 @@ fn done(words: impl IntoIterator<Item = OsString>) -> Result<i32, Failure> {
     match args::parse(words) {
         Ok(cli) => match cli.command {
             Command::Run(options) => run::run(&options),
+            Command::Serve(options) => serve::serve(&options),
             Command::Demo => demo::run(),
             Command::Compile(options) => compile::run(&options),
             Command::Cache { what } => cache::run(what),

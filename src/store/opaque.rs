@@ -310,8 +310,10 @@ impl StoreOpaque {
     /// at the mark must hold nothing of what came after, or be [reset](StoreOpaque::reset_instance) next.
     pub(crate) fn rewind(&mut self, mark: &Mark) {
         self.id = StoreId::next();
-        // A handle of before must not stop whoever comes next.
-        self.interrupt = Arc::new(Interrupt::new(self.engine.config().interrupt_signal));
+        // A handle of before must not stop whoever comes next; where none is left, what they shared serves again.
+        if Arc::get_mut(&mut self.interrupt).is_none() || self.interrupt.is_requested() {
+            self.interrupt = Arc::new(Interrupt::new(self.engine.config().interrupt_signal));
+        }
         self.pending = None;
         self.limiter = None;
         *self.fuel.get_mut() = 0;

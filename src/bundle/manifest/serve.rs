@@ -23,7 +23,7 @@
 //! idle = "60s"                    # how long a connection is kept without a request
 //! head = "15s"                    # how long a client may take to send the head of a request
 //! stall = "30s"                   # how long a client may take for each 16 KiB of a body, either way
-//! shared = "64M"                  # what the shared folders may hold together
+//! shared = "64M"                  # what each shared folder may hold
 //!
 //! [[route]]                       # the first that matches is taken
 //! path = "/static/*"              # `:name` is any one segment, a `*` at the end any number of them
@@ -42,6 +42,7 @@
 //! env = { MODE = "live" }
 //! time = "2s"                     # in place of the limits of all
 //! memory = "16M"
+//! authorization = true            # whether it sees the header of that name
 //!
 //! [[route]]
 //! path = "/old/*"
@@ -109,7 +110,7 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client may take for each 16 KiB of a body, either way.
     pub stall: Duration,
-    /// Bytes in the shared folders.
+    /// Bytes in each of the shared folders.
     pub shared: u64,
 }
 
@@ -160,6 +161,8 @@ pub struct Handler {
     pub time: Option<Duration>,
     /// In place of [`Limits::memory`].
     pub memory: Option<u64>,
+    /// Whether it sees the header `Authorization`.
+    pub authorization: bool,
 }
 
 impl Default for Limits {
@@ -249,6 +252,7 @@ pub(super) struct RouteTable {
     env: BTreeMap<String, String>,
     time: Option<Time>,
     memory: Option<Size>,
+    authorization: Option<bool>,
 }
 
 /// Bytes: a number of them, or words as [`quantity::size`] reads them.
@@ -376,7 +380,8 @@ fn action(table: RouteTable) -> Result<Action, String> {
         (None, None, Some(module), None) => {
             super::check_words("", &table.args, &table.env).map_err(|error| format!(": {error}"))?;
             let (time, memory) = (table.time.map(|Time(time)| time), table.memory.map(|Size(bytes)| bytes));
-            Ok(Action::Handler(Handler { module, args: table.args, env: table.env, time, memory }))
+            let authorization = table.authorization.unwrap_or(false);
+            Ok(Action::Handler(Handler { module, args: table.args, env: table.env, time, memory, authorization }))
         }
         (None, None, None, Some(to)) => redirect(&table.path, to, table.status.unwrap_or(302)),
         _ => Err("needs one of `files`, `file`, `handler` and `redirect`".to_owned()),
@@ -397,7 +402,7 @@ fn redirect(pattern: &str, to: String, status: u16) -> Result<Action, String> {
 }
 
 /// Whether a pattern ends with any number of segments.
-fn open_ended(pattern: &str) -> bool {
+pub(crate) fn open_ended(pattern: &str) -> bool {
     pattern.ends_with("/*") || pattern.ends_with("/...")
 }
 

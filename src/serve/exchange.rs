@@ -1,0 +1,63 @@
+//! A request from its arrival to the last byte of its answer, as far as it is counted.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use hyper::http::request::Parts;
+
+use super::connection::Activity;
+use super::log::Entry;
+use super::state::Shared;
+
+/// Counts a request as long as it lives, and writes the log's line when it ends.
+pub(super) struct Exchange {
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
+    line: Option<Box<(Entry, Instant)>>,
+    sent: u64,
+    /// Requests that were being answered when this one came.
+    pub(super) others: u64,
+}
+
+impl Exchange {
+    pub(super) fn begin(shared: &Arc<Shared>, activity: &Arc<Activity>, client: IpAddr, parts: &Parts) -> Exchange {
+        activity.begin();
+        let line = shared.log.has_access().then(|| {
+            let (method, uri, version) = (parts.method.clone(), parts.uri.clone(), parts.version);
+            let (took, at) = (Default::default(), SystemTime::now());
+            let entry = Entry { client: client.to_canonical(), method, uri, version, status: 0, bytes: 0, took, at };
+            Box::new((entry, Instant::now()))
+        });
+        let others = shared.metrics.requests.begin();
+        Exchange { shared: Arc::clone(shared), activity: Arc::clone(activity), line, sent: 0, others }
+    }
+
+    /// Notes what it is answered with.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.shared.metrics.answered(status);
+        if let Some(line) = &mut self.line {
+            line.0.status = status;
+        }
+    }
+
+    /// Counts bytes that were handed on to be sent.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.activity.end();
+        self.shared.metrics.requests.end();
+        self.shared.metrics.sent.add(self.sent);
+        if let Some(line) = &mut self.line {
+            let (entry, begun) = &mut **line;
+            (entry.bytes, entry.took) = (self.sent, begun.elapsed());
+            if !self.shared.log.access(entry) {
+                self.shared.metrics.lost_lines.add(1);
+            }
+        }
+    }
+}
