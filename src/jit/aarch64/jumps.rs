@@ -165,6 +165,8 @@ impl Assembler {
         }
         self.far = !reached;
         self.out_of_reach = false;
+        // What is emitted anew may come to the same position.
+        self.zero_flag = None;
         reached
     }
 }
