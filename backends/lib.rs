@@ -21,6 +21,8 @@
 //!
 //! [`conformance`] (feature of its name) checks a backend, ours or yours, and returns every violation.
 //!
+//! `examples/tar.rs` is a backend that does not belong to the package, explained from the first line to the last.
+//!
 //! [`resolve`] walks paths over any tree that lives in memory, as POSIX has it, for backends that have no kernel to do it.
 //!
 //! ```

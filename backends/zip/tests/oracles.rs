@@ -92,13 +92,14 @@ fn compare_archive(archive: &HostPath, folder: &HostPath, resolution: Option<i64
     assert_eq!(contents(&zip, "dangling"), Err(Error::NotFound));
 }
 
-/// 7-Zip and bsdtar, where they are there.
+/// 7-Zip, by whichever name, and bsdtar, where they are there.
 #[test]
 fn others() {
     let (folder, out) = (folder(), tempfile::tempdir().unwrap());
     let target = |name: &str| out.path().join(name).to_str().unwrap().to_owned();
     let makers = [
         ("7z", vec!["a", "-bd", "-snl", "-mx1"], "7z.zip", "."),
+        ("7zz", vec!["a", "-bd", "-snl", "-mx1"], "7zz.zip", "."),
         ("bsdtar", vec!["--format=zip", "-c", "-f"], "bsdtar.zip", "."),
     ];
     for (program, mut arguments, name, folder_itself) in makers {
