@@ -15,6 +15,7 @@ mod moves;
 mod ops;
 mod pins;
 mod positions;
+mod reciprocal;
 mod reg;
 mod scan;
 mod state;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod calls;
+mod division;
 mod exceptions;
 mod fuel;
 mod hammer;

@@ -58,6 +58,7 @@ impl Assembler {
             {
                 Fixed::default()
             }
+            (op, Src::Imm(bits)) if let Some(fixed) = self.reciprocal_fixed(op, width, bits) => fixed,
             (op, _) if op.divides() => Fixed {
                 lhs: Some(RAX),
                 rhs: None,
@@ -98,6 +99,9 @@ impl Assembler {
             IntOp::DivS | IntOp::DivU | IntOp::RemS | IntOp::RemU => match rhs {
                 Src::Imm(bits) if let Some(power) = power_of_two(width, bits) => {
                     self.divide_by_power(op, width, dst, lhs, power);
+                }
+                Src::Imm(bits) if self.reciprocal_fixed(op, width, bits).is_some() => {
+                    self.divide_by_reciprocal(op, width, dst, lhs, bits);
                 }
                 rhs => self.divide(op, width, rhs),
             },

@@ -8,6 +8,7 @@ mod float;
 mod int;
 mod memory;
 mod moves;
+mod reciprocal;
 mod simd;
 mod stubs;
 

@@ -8,6 +8,7 @@
 use super::super::{Assembler, Parts, X14, X15, parts};
 use super::{MOVAPS, PCMPEQD, PXOR};
 use crate::jit::masm::{Address, Label, Masm};
+use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 
 /// An instruction, in either form.
@@ -144,6 +145,13 @@ impl Assembler {
     }
 
     /// The number of a constant: its place in the list, from 1 on.
+    /// `reg *= by`, with a factor that fits no instruction.
+    pub(in crate::jit::x86_64) fn multiply_by_constant(&mut self, reg: Reg, by: u64) {
+        let (r, number) = (reg.number(), self.number_of(by.into()));
+        self.buf.extend(&[0x48 | ((r >> 3) << 2), 0x0f, 0xaf]);
+        self.operands(r, Rm::Const(number), None);
+    }
+
     pub(in crate::jit::x86_64) fn number_of(&mut self, bits: u128) -> u64 {
         let known = self.constants.iter().rev().take(RECENT).position(|constant| constant.bits == bits);
         if let Some(back) = known {
