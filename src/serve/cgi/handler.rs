@@ -9,6 +9,7 @@ use kitbag_fs::{Dir, FileSystem, Path};
 
 use super::call::{Call, CallClock, End, Input, Output};
 use super::env::Variables;
+use super::root::Root;
 use crate::bundle;
 use crate::serve::log::Log;
 use crate::wasi::{self, Errno, Stream, WasiCtx};
@@ -39,7 +40,7 @@ pub(in crate::serve) enum Mounted {
 
 impl View {
     /// The root directory for one request, which may hold `bytes` in memory in each of its layers.
-    fn root(&self, bytes: u64) -> kitbag_fs::Result<Arc<dyn Dir>> {
+    pub(super) fn root(&self, bytes: u64) -> kitbag_fs::Result<Arc<dyn Dir>> {
         let fresh = || Arc::new(Memory::with_limits(memory::Limits { bytes, inodes: INODES }));
         let layered = |lower: &Arc<dyn FileSystem>| Overlay::new(fresh(), [Arc::clone(lower)]);
         let top = layered(&self.files)?;
@@ -140,7 +141,6 @@ impl Handler {
         request: Request,
         log: &Arc<Log>,
     ) -> Result<WasiCtx, wasi::BuildError> {
-        let root = self.view.root(self.memory).map_err(|error| wasi::BuildError::Root("/".to_owned(), error))?;
         let mut ctx = WasiCtx::builder()
             .arg(script)
             .args(self.args.iter().map(String::as_bytes))
@@ -149,7 +149,7 @@ impl Handler {
             .stdout(Output(Arc::clone(call)))
             .stderr(Errors::new(&self.name, log))
             .clock(CallClock(Arc::clone(call)))
-            .preopen("/", root);
+            .preopen("/", Arc::new(Root::new(&self.view, self.memory)));
         for (name, value) in self.env.iter().cloned().chain(request.env) {
             ctx = ctx.env(name, value);
         }
@@ -185,13 +185,13 @@ impl Stream for Errors {
         let mut line = self.line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (line, left) = &mut *line;
         for &byte in buffers.iter().flat_map(|buffer| buffer.iter()) {
+            if *left == 0 {
+                break;
+            }
+            *left -= 1;
             match byte {
-                _ if *left == 0 => {}
                 b'\n' => self.say(&std::mem::take(line)),
-                byte => {
-                    line.push(byte);
-                    *left -= 1;
-                }
+                byte => line.push(byte),
             }
         }
         Ok(buffers.iter().map(|buffer| buffer.len()).sum())

@@ -19,6 +19,7 @@ mod env;
 mod handler;
 mod head;
 mod pool;
+mod root;
 
 use std::future::poll_fn;
 use std::io;
