@@ -166,16 +166,17 @@ unsafe fn is_interrupted(caller: *mut Context) -> bool {
 /// `caller` is a context whose store nothing borrows when `function` is done.
 #[inline]
 pub(super) unsafe fn guard(caller: *mut Context, function: impl FnOnce() -> Result<u64>) -> Returned {
-    let reason = match catch_unwind(AssertUnwindSafe(function)) {
-        // SAFETY: every context has its store, which nothing borrows now.
-        Ok(Ok(_)) if unsafe { is_interrupted(caller) } => Pending::Trap(TrapCode::Interrupted),
-        Ok(Ok(bits)) => return Returned { bits, status: 0 },
-        // SAFETY: as above.
-        Ok(Err(error)) => unsafe { store(caller) }.raise(error),
-        Err(panic) => Pending::Panic(panic),
-    };
     // SAFETY: the caller's promise.
-    unsafe { fail(caller, reason) }
+    let end = |reason| unsafe { fail(caller, reason) };
+    // An error is kept inside, since what is caught is copied.
+    let run = || match function() {
+        // SAFETY: every context has its store, which nothing borrows now.
+        Ok(_) if unsafe { is_interrupted(caller) } => end(Pending::Trap(TrapCode::Interrupted)),
+        Ok(bits) => Returned { bits, status: 0 },
+        // SAFETY: as above.
+        Err(error) => end(unsafe { store(caller) }.raise(error)),
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| end(Pending::Panic(panic)))
 }
 
 /// # Safety

@@ -15,7 +15,7 @@ pub(crate) const WORTHWHILE: usize = 16 << 10;
 /// Pages of an image that are read come to be, also where no data is: so it is no more than this many times as long as its data.
 pub(crate) const SPARSE: usize = 4;
 
-/// The first contents of a range of a memory; outside of it are zeros.
+/// The first contents of a range of a memory; outside of it are zeros. Takes a descriptor as long as its module lives.
 #[derive(Debug)]
 pub(crate) struct Image {
     file: OwnedFd,

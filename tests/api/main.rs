@@ -15,7 +15,10 @@ mod pool;
 mod traps;
 mod vectors;
 
-use kitbag::{Engine, Error, Extern, Instance, InterruptHandle, Linker, Module, Store, TypedFunc};
+use kitbag::{
+    Engine, Error, Extern, Instance, InstancePool, InstancePre, InterruptHandle, Linker, Module, PooledInstance, Store,
+    TypedFunc,
+};
 
 /// An instance of the text, with no imports.
 fn instance(wat: &str) -> (Store<()>, Instance) {
@@ -36,6 +39,9 @@ fn threads_may_have_what_they_should() {
     shared::<Linker<std::cell::Cell<i32>>>();
     shared::<Store<i32>>();
     shared::<Error>();
+    shared::<InstancePre<std::cell::Cell<i32>>>();
+    shared::<InstancePool<std::cell::Cell<i32>>>();
+    sent::<PooledInstance<std::cell::Cell<i32>>>();
     shared::<(Instance, Extern, TypedFunc<i32, i32>, InterruptHandle)>();
     sent::<Store<std::cell::Cell<i32>>>();
 }

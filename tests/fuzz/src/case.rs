@@ -17,18 +17,21 @@ pub(crate) struct Settings {
     pub(crate) unused_features: Vec<&'static str>,
     pub(crate) guard_pages: bool,
     pub(crate) check_values: bool,
+    /// Whether code counts what it executes.
+    pub(crate) fuel: bool,
 }
 
 impl Settings {
     /// Mostly the machine as it is; else without one of its features, or without any.
-    fn draw(u: &mut Unstructured<'_>) -> Result<Settings> {
+    fn draw(mode: u8, u: &mut Unstructured<'_>) -> Result<Settings> {
         let choice = u.arbitrary::<u8>()?;
         let unused_features = match choice % 16 {
             0..8 => Vec::new(),
             one @ 8..14 => vec![FEATURES[usize::from(one) - 8]],
             _ => FEATURES.to_vec(),
         };
-        Ok(Settings { unused_features, guard_pages: choice < 192, check_values: choice % 5 == 0 })
+        let fuel = mode & 4 != 0;
+        Ok(Settings { unused_features, guard_pages: choice < 192, check_values: choice % 5 == 0, fuel })
     }
 }
 
@@ -61,7 +64,7 @@ impl Case {
     }
 
     fn draw(mode: u8, u: &mut Unstructured<'_>) -> Result<Case> {
-        let settings = Settings::draw(u)?;
+        let settings = Settings::draw(mode, u)?;
         let arguments = u64::arbitrary(u)?;
         let module = if mode & 1 == 0 { dense::module(u)? } else { smith::module(u)? };
         Ok(Case { settings, module, arguments })

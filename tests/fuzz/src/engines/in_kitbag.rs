@@ -17,10 +17,14 @@ impl Kitbag {
             .max_wasm_stack(4 << 20)
             .unused_processor_features(case.settings.unused_features.iter().copied())
             .guard_pages(case.settings.guard_pages)
-            .check_values(case.settings.check_values);
+            .check_values(case.settings.check_values)
+            .consume_fuel(case.settings.fuel);
         let engine = kitbag::Engine::new(&config).map_err(ended)?;
         let module = Module::new(&engine, &case.module).map_err(ended)?;
         let mut store = Store::new(&engine, ());
+        if case.settings.fuel {
+            store.set_fuel(u64::MAX).map_err(ended)?;
+        }
         let instance = Instance::new(&mut store, &module, &[]).map_err(ended)?;
         Ok(Kitbag { store, instance })
     }
