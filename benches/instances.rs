@@ -1,7 +1,7 @@
 //! What an instance costs: to make, to make as new, and to drop, by what it holds and how much of that its guest touches.
 //!
 //! `cargo bench --bench instances`. With `WASMTIME_LIB=path/to/_libwasmtime.so` (of the PyPI package `wasmtime`) that
-//! is measured in turn, making instances anew and out of its pool. Means over many in each round, of which the best counts. Each
+//! is measured in turn, making instances anew and out of its pool. The median of many uses counts for each step. Each
 //! use calls a function that reads what its memory held at first, and checks the answer.
 
 mod rival;
@@ -39,21 +39,13 @@ fn expected(pages: i32) -> i32 {
     pages * i32::from(b'0')
 }
 
-/// Means of making, using and dropping or resetting.
-#[derive(Clone, Copy)]
-struct Costs([Duration; 3]);
+/// How long making, using and dropping or resetting took, each time.
+#[derive(Clone, Default)]
+struct Costs([Vec<Duration>; 3]);
 
 impl Costs {
-    const WORST: Costs = Costs([Duration::MAX; 3]);
-
-    fn best(self, other: Costs) -> Costs {
-        let [make, touch, end] = self.0;
-        Costs([make.min(other.0[0]), touch.min(other.0[1]), end.min(other.0[2])])
-    }
-
-    /// Of so many uses, each in three steps.
-    fn measure<A>(make: impl Fn() -> A, touch: impl Fn(&mut A) -> i32, end: impl Fn(A), pages: i32) -> Costs {
-        let mut sums = [Duration::ZERO; 3];
+    /// Adds those of some uses, each in three steps.
+    fn measure<A>(&mut self, make: impl Fn() -> A, touch: impl Fn(&mut A) -> i32, end: impl Fn(A), pages: i32) {
         for _ in 0..USES {
             let begun = Instant::now();
             let mut instance = make();
@@ -63,21 +55,23 @@ impl Costs {
             end(instance);
             let ended = Instant::now();
             assert_eq!(answer, expected(pages), "the instance is as new");
-            for (sum, passed) in sums.iter_mut().zip([made - begun, used - made, ended - used]) {
-                *sum += passed;
+            for (all, passed) in self.0.iter_mut().zip([made - begun, used - made, ended - used]) {
+                all.push(passed);
             }
         }
-        Costs(sums.map(|sum| sum / USES))
     }
 
     fn print(self, name: &str) {
-        let [make, touch, end] = self.0.map(|cost| cost.as_nanos() as f64 / 1e3);
+        let [make, touch, end] = self.0.map(|mut all| {
+            all.sort();
+            all[all.len() / 2].as_nanos() as f64 / 1e3
+        });
         println!("    {name:32}{make:>10.1}{touch:>10.1}{end:>10.1}{:>10.1}", make + touch + end);
     }
 }
 
 /// Makes each instance anew.
-fn anew(pre: &kitbag::InstancePre<()>, pages: i32) -> Costs {
+fn anew(costs: &mut Costs, pre: &kitbag::InstancePre<()>, pages: i32) {
     let make = || {
         let mut store = Store::new(pre.module().engine(), ());
         let instance = pre.instantiate(&mut store).expect("it imports nothing");
@@ -87,21 +81,21 @@ fn anew(pre: &kitbag::InstancePre<()>, pages: i32) -> Costs {
         let touch = instance.get_typed_func::<i32, i32>(&mut *store, "touch").expect("it is exported");
         touch.call(store, pages).expect("it returns")
     };
-    Costs::measure(make, touch, drop, pages)
+    costs.measure(make, touch, drop, pages);
 }
 
-fn pooled(pool: &InstancePool<()>, pages: i32) -> Costs {
+fn pooled(costs: &mut Costs, pool: &InstancePool<()>, pages: i32) {
     let touch = |instance: &mut kitbag::PooledInstance<()>| {
         let touch = instance.instance().get_typed_func::<i32, i32>(&mut *instance, "touch").expect("it is exported");
         touch.call(instance, pages).expect("it returns")
     };
-    Costs::measure(|| pool.get(()).expect("it imports nothing"), touch, drop, pages)
+    costs.measure(|| pool.get(()).expect("it imports nothing"), touch, drop, pages);
 }
 
-fn rival(wasmtime: Wasmtime, ready: rival::Ready, pages: i32) -> Costs {
+fn rival(costs: &mut Costs, wasmtime: Wasmtime, ready: rival::Ready, pages: i32) {
     let make = || wasmtime.instantiate(ready, "touch");
     let touch = |(store, touch): &mut (rival::Store, rival::Func)| wasmtime.call(*store, touch, pages);
-    Costs::measure(make, touch, |(store, _)| wasmtime.delete(store), pages)
+    costs.measure(make, touch, |(store, _)| wasmtime.delete(store), pages);
 }
 
 fn main() {
@@ -117,12 +111,12 @@ fn main() {
         let pre = Linker::new(&engine).instantiate_pre(&module).expect("it imports nothing");
         let pool = InstancePool::new(pre.clone(), 1).expect("it imports nothing");
         let ready = rivals.map(|(name, rival)| rival.map(|rival| (name, rival, rival.prepare(&wasm))));
-        let mut costs = [Costs::WORST; 4];
+        let mut costs: [Costs; 4] = Default::default();
         for _ in 0..ROUNDS {
-            costs[0] = costs[0].best(anew(&pre, pages));
-            costs[1] = costs[1].best(pooled(&pool, pages));
-            for (cost, &(_, wasmtime, ready)) in costs[2..].iter_mut().zip(ready.iter().flatten()) {
-                *cost = cost.best(rival(wasmtime, ready, pages));
+            anew(&mut costs[0], &pre, pages);
+            pooled(&mut costs[1], &pool, pages);
+            for (costs, &(_, wasmtime, ready)) in costs[2..].iter_mut().zip(ready.iter().flatten()) {
+                rival(costs, wasmtime, ready, pages);
             }
         }
         let names = ["kitbag, anew", "kitbag, pooled"].into_iter().chain(ready.iter().flatten().map(|ready| ready.0));

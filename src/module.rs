@@ -230,10 +230,12 @@ impl Module {
         self.0.names.get_or_init(|| self.0.info.names.as_deref().map(Names::parse).unwrap_or_default())
     }
 
+    #[inline]
     pub(crate) fn info(&self) -> &ModuleInfo {
         &self.0.info
     }
 
+    #[inline]
     pub(crate) fn layout(&self) -> &Layout {
         &self.0.layout
     }
