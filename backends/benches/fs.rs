@@ -1,9 +1,10 @@
-//! Looking up, opening, reading and listing: memory, disk and mounts beside the bare system calls.
+//! Looking up, opening, reading and listing: memory, zip, disk and mounts beside the bare system calls and the crate `vfs`.
 //!
-//! `cargo bench -p kitbag-fs --features disk,memory --bench trees` prints medians per operation. What is read is
+//! `cargo bench -p kitbag-fs --features disk,memory,zip --bench fs` prints medians per operation. What is read is
 //! compared before a time is printed.
 
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +12,10 @@ use std::time::Instant;
 use kitbag_fs::disk::Disk;
 use kitbag_fs::memory::Memory;
 use kitbag_fs::mounts::Mounts;
+use kitbag_fs::zip::{Options, Zip};
 use kitbag_fs::{Bytes, Dir, FileSystem, Follow, OpenOptions, Path};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, statat};
+use vfs::{MemoryFS, PhysicalFS, VfsPath};
 
 const FILES: usize = 5_000;
 const ROUNDS: usize = 9;
@@ -72,6 +75,37 @@ fn kernel(root: &OwnedFd, names: &[String]) {
     });
 }
 
+/// The same of a backend of the crate `vfs`, as its users call it.
+fn theirs(what: &str, root: &VfsPath, names: &[String]) {
+    let at = |name: &str| root.join(name).unwrap();
+    let read = |name: &str| {
+        let mut bytes = Vec::new();
+        at(name).open_file().unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    for (number, name) in names.iter().enumerate() {
+        assert_eq!(read(name), contents(number));
+    }
+    time(&format!("{what}: stat"), names, |name| _ = black_box(at(name).metadata().unwrap()));
+    time(&format!("{what}: open and close"), names, |name| _ = black_box(at(name).open_file().unwrap()));
+    time(&format!("{what}: open, read_to_end, close"), names, |name| _ = black_box(read(name)));
+    let dirs: Vec<String> = (0..40).map(|part| format!("share/part{part:02}/section{}", part % 7)).collect();
+    time(&format!("{what}: list a directory"), &dirs, |name| {
+        assert!(black_box(at(name).read_dir().unwrap().count()) > 0);
+    });
+}
+
+/// A stored archive of the files.
+fn archive(names: &[String]) -> Zip {
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (number, name) in names.iter().enumerate() {
+        writer.start_file(name.as_str(), stored).unwrap();
+        writer.write_all(&contents(number)).unwrap();
+    }
+    Zip::from_bytes(writer.finish().unwrap().into_inner().into(), &Options::new()).unwrap()
+}
+
 fn main() {
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let names: Vec<String> = (0..FILES).map(name).collect();
@@ -91,4 +125,13 @@ fn main() {
     ours("disk", &*disk.root().unwrap(), &names);
     let root = openat(CWD, folder.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
     kernel(&root, &names);
+    ours("zip", &*archive(&names).root().unwrap(), &names);
+    theirs("vfs, physical", &PhysicalFS::new(folder.path()).into(), &names);
+    let memory = VfsPath::new(MemoryFS::new());
+    for (number, name) in names.iter().enumerate() {
+        let file = memory.join(name).unwrap();
+        file.parent().create_dir_all().unwrap();
+        file.create_file().unwrap().write_all(&contents(number)).unwrap();
+    }
+    theirs("vfs, memory", &memory, &names);
 }
