@@ -133,6 +133,14 @@ pub(crate) struct Pack {
     #[arg(long, value_name = "HOST[::GUEST[::ro]]", value_parser = words(DirMount::parse), value_hint = ValueHint::AnyPath)]
     pub(crate) add: Vec<DirMount>,
 
+    /// Let the program use the folder that it is started in, at GUEST: an executable opens it, `kitbag run` does so with `--grant`.
+    #[arg(long, value_name = "GUEST", value_parser = words(place))]
+    pub(crate) cwd: Vec<Place>,
+
+    /// Mount an empty writable file system in memory at GUEST.
+    #[arg(long, value_name = "GUEST", value_parser = words(place))]
+    pub(crate) tmp: Vec<Place>,
+
     /// Leave out what matches GLOB, of paths from the folder that is packed or added, or without a slash of names anywhere.
     #[arg(long, value_name = "GLOB", value_parser = Glob::parse)]
     pub(crate) exclude: Vec<Glob>,
@@ -159,7 +167,8 @@ pub(crate) struct Pack {
 const AFTER_PACK: &str = "\
 Examples:
   kitbag pack tool.wasm -o tool.zip                         a bundle of one module
-  kitbag pack tool.wasm --add share::/share::ro --exe -o tool   an executable with a folder in it
+  kitbag pack tool.wasm --add share::/share::ro --cwd . --exe -o tool
+                                                            an executable with a folder in it, for files where it is started
   kitbag pack kitbag.toml --exe -o tool                     what a manifest and its folder say
 
 `kitbag help run` says what a bundle is. An executable's arguments all belong to the program; it looks at KITBAG_VERBOSE=1 (says

@@ -70,6 +70,11 @@ impl Plan {
         for added in &options.add {
             manifest += &add(options, &mut sources, added)?;
         }
+        for (places, source) in [(&options.cwd, "host = \"cwd\""), (&options.tmp, "memory = true")] {
+            for place in places {
+                manifest += &format!("\n[[mount]]\nguest = {}\n{source}\n", quoted(&place.to_string()));
+            }
+        }
         let bundle = check(&manifest).map_err(|error| Failure::new("cannot pack", options.file.display(), error))?;
         let modules = bundle.modules().into_iter().map(str::to_owned).collect();
         sources.insert(MANIFEST.into(), Source::Bytes(manifest.into()));

@@ -296,6 +296,17 @@ fn several_tools_are_chosen_by_name_or_argument() {
     assert_eq!(stderr(&none), "kit: say which of its tools is to run, as the first argument: show, list\n");
 }
 
+/// The same without a manifest.
+#[test]
+fn the_working_directory_by_an_option() {
+    let (folder, cwd) = (scratch(), scratch());
+    write(cwd.path(), "here", "123");
+    let program = folder.path().join("list");
+    pack(&guest("treehash.wasm"), &program, &["--cwd", "/job", "--tmp", "/tmp"]);
+    let listed = |place: &str| output(Command::new(&program).arg(place).current_dir(cwd.path())).unwrap();
+    assert!(stdout(&listed("/job")).contains(" 3 here\n") && stdout(&listed("/tmp")).contains("0 files"));
+}
+
 /// An executable opens what its manifest asks for; the command asks back.
 #[test]
 fn the_working_directory_is_for_executables_and_for_who_grants_it() {
