@@ -7,7 +7,7 @@ use super::scan::{Stats, scan};
 use super::target::{Backend, Processor, Relocation, Target};
 use super::unwind::Unwind;
 use super::walk::Walk;
-use super::{Code, CompileError, Function, FunctionCode, aarch64, x86_64};
+use super::{Code, CompileError, Function, FunctionCode};
 use std::time::Instant;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, ValidatorResources};
 
@@ -17,17 +17,37 @@ const BATCH: usize = 64;
 /// Machine code is rarely more than this many times as long as what it comes from.
 const EXPANSION: usize = 4;
 
+/// Which code is whose, where that can be told.
+type Found = Option<Vec<Span>>;
+
+/// What is compiled for each machine. A target points to its machine's, so that a program that names no other machine does not
+/// contain that machine's compiler.
+#[derive(Debug)]
+pub(super) struct Driver<F> {
+    compile: fn(&Env, F, &[Function<'_>], usize) -> Result<Code, CompileError>,
+    positions: fn(&Env, F, &Function<'_>, &[u8]) -> Result<Found, CompileError>,
+    host_stub: fn(F, &Signature) -> Vec<u8>,
+}
+
+/// The driver of a machine.
+pub(super) trait Driven: Backend<Features: 'static> + Sized {
+    const DRIVER: &'static Driver<Self::Features> =
+        &Driver { compile: compile_for::<Self>, positions: positions_for::<Self>, host_stub: host_stub_for::<Self> };
+}
+
+impl<M: Backend<Features: 'static>> Driven for M {}
+
 /// Compiles all functions of a module for `target`, on up to `threads` threads.
 ///
 /// # Errors
 /// The first function, by index, that is not valid or exceeds a limit; or that the processor is too old for any.
 pub fn compile(env: &Env, target: Target, functions: Vec<Function<'_>>, threads: usize) -> Result<Code, CompileError> {
     match target.0 {
-        Processor::X86_64(features) => match features.missing() {
+        Processor::X86_64(features, driver) => match features.missing() {
             Some(missing) => Err(CompileError::Processor(missing)),
-            None => compile_for::<x86_64::Assembler>(env, features, &functions, threads),
+            None => (driver.compile)(env, features, &functions, threads),
         },
-        Processor::Aarch64(features) => compile_for::<aarch64::Assembler>(env, features, &functions, threads),
+        Processor::Aarch64(features, driver) => (driver.compile)(env, features, &functions, threads),
     }
     .map(|code| Code { processor_features: target.features(), ..code })
 }
@@ -61,8 +81,8 @@ pub fn positions(
     code: &[u8],
 ) -> Result<Option<Vec<Span>>, CompileError> {
     match target.0 {
-        Processor::X86_64(features) => positions_for::<x86_64::Assembler>(env, features, function, code),
-        Processor::Aarch64(features) => positions_for::<aarch64::Assembler>(env, features, function, code),
+        Processor::X86_64(features, driver) => (driver.positions)(env, features, function, code),
+        Processor::Aarch64(features, driver) => (driver.positions)(env, features, function, code),
     }
 }
 
@@ -305,13 +325,14 @@ fn stubs<M: Backend>(env: &Env, features: M::Features, code: &mut Code, area: u3
 /// (a [`HostArrayCall`](super::HostArrayCall)): position-independent code that gathers them and spreads the results.
 #[must_use]
 pub fn host_stub(target: Target, signature: &Signature) -> Vec<u8> {
-    fn stub<M: Backend>(features: M::Features, signature: &Signature) -> Vec<u8> {
-        let mut m = M::new(features, 0);
-        m.host_stub(signature);
-        m.into_code()
-    }
     match target.0 {
-        Processor::X86_64(features) => stub::<x86_64::Assembler>(features, signature),
-        Processor::Aarch64(features) => stub::<aarch64::Assembler>(features, signature),
+        Processor::X86_64(features, driver) => (driver.host_stub)(features, signature),
+        Processor::Aarch64(features, driver) => (driver.host_stub)(features, signature),
     }
+}
+
+fn host_stub_for<M: Backend>(features: M::Features, signature: &Signature) -> Vec<u8> {
+    let mut m = M::new(features, 0);
+    m.host_stub(signature);
+    m.into_code()
 }

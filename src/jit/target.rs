@@ -1,6 +1,7 @@
 //! The machines that code is produced for. Either machine's code can be produced on either: which one is chosen once for a
 //! module, and all behind that choice is compiled for each of them.
 
+use super::compile::{Driven as _, Driver};
 use super::env::Signature;
 use super::masm::Masm;
 use super::reg::RegSet;
@@ -12,8 +13,16 @@ pub struct Target(pub(super) Processor);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Processor {
-    X86_64(x86_64::Features),
-    Aarch64(aarch64::Features),
+    X86_64(x86_64::Features, &'static Driver<x86_64::Features>),
+    Aarch64(aarch64::Features, &'static Driver<aarch64::Features>),
+}
+
+fn x86_64(features: x86_64::Features) -> Target {
+    Target(Processor::X86_64(features, x86_64::Assembler::DRIVER))
+}
+
+fn aarch64(features: aarch64::Features) -> Target {
+    Target(Processor::Aarch64(features, aarch64::Assembler::DRIVER))
 }
 
 impl Default for Target {
@@ -30,38 +39,38 @@ impl Target {
     #[must_use]
     pub fn host() -> Target {
         #[cfg(target_arch = "x86_64")]
-        return Target(Processor::X86_64(x86_64::Features::detect()));
+        return x86_64(x86_64::Features::detect());
         #[cfg(target_arch = "aarch64")]
-        return Target(Processor::Aarch64(aarch64::Features::detect()));
+        return aarch64(aarch64::Features::detect());
     }
 
     /// A machine of [`Target::NAMES`], with no more than each of its processors that kitbag runs on has.
     #[must_use]
     pub fn named(name: &str) -> Option<Target> {
-        Some(Target(match name {
-            "x86_64" => Processor::X86_64(x86_64::Features::floor()),
-            "aarch64" => Processor::Aarch64(aarch64::Features::floor()),
-            _ => return None,
-        }))
+        match name {
+            "x86_64" => Some(x86_64(x86_64::Features::floor())),
+            "aarch64" => Some(aarch64(aarch64::Features::floor())),
+            _ => None,
+        }
     }
 
     /// A machine of [`Target::NAMES`], with all that the compiler knows of: its code is the same wherever it is made, and is
     /// to be looked at.
     #[must_use]
     pub fn newest(name: &str) -> Option<Target> {
-        Some(Target(match name {
-            "x86_64" => Processor::X86_64(x86_64::Features::newest()),
-            "aarch64" => Processor::Aarch64(aarch64::Features::newest()),
-            _ => return None,
-        }))
+        match name {
+            "x86_64" => Some(x86_64(x86_64::Features::newest())),
+            "aarch64" => Some(aarch64(aarch64::Features::newest())),
+            _ => None,
+        }
     }
 
     /// Its name in [`Target::NAMES`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
-            Processor::X86_64(_) => "x86_64",
-            Processor::Aarch64(_) => "aarch64",
+            Processor::X86_64(..) => "x86_64",
+            Processor::Aarch64(..) => "aarch64",
         }
     }
 
@@ -84,8 +93,8 @@ impl Target {
     #[must_use]
     pub fn features(self) -> u64 {
         match self.0 {
-            Processor::X86_64(features) => features.bits(),
-            Processor::Aarch64(features) => features.bits(),
+            Processor::X86_64(features, _) => features.bits(),
+            Processor::Aarch64(features, _) => features.bits(),
         }
     }
 
@@ -93,8 +102,8 @@ impl Target {
     #[must_use]
     pub fn feature_names(self, features: u64) -> String {
         let names: &[&str] = match self.0 {
-            Processor::X86_64(_) => &x86_64::Features::NAMES,
-            Processor::Aarch64(_) => &aarch64::Features::NAMES,
+            Processor::X86_64(..) => &x86_64::Features::NAMES,
+            Processor::Aarch64(..) => &aarch64::Features::NAMES,
         };
         let named = names.iter().enumerate().filter(|(place, _)| features >> place & 1 != 0);
         named.map(|(_, &name)| name).collect::<Vec<_>>().join(", ")
@@ -102,8 +111,8 @@ impl Target {
 
     fn feature(&mut self, name: &str) -> Option<&mut bool> {
         match &mut self.0 {
-            Processor::X86_64(features) => features.named(name),
-            Processor::Aarch64(features) => features.named(name),
+            Processor::X86_64(features, _) => features.named(name),
+            Processor::Aarch64(features, _) => features.named(name),
         }
     }
 }
@@ -111,7 +120,7 @@ impl Target {
 /// Whether the compiler uses a feature of this name, on a machine whose processor has it.
 #[must_use]
 pub fn is_processor_feature(name: &str) -> bool {
-    Target::NAMES.into_iter().filter_map(Target::named).any(|mut target| target.feature(name).is_some())
+    x86_64::Features::floor().named(name).is_some() || aarch64::Features::floor().named(name).is_some()
 }
 
 /// A call or jump to another function, whose distance waits for that function's place.
