@@ -100,7 +100,7 @@ unsafe fn failure(mut store: NonNull<StoreOpaque>, captured: Captured) -> Error 
     if matches!(reason, Some(Pending::Trap(TrapCode::OutOfFuel))) {
         store.exhaust_fuel();
     }
-    store.torn |= !matches!(reason, Some(Pending::Error(_)));
+    store.torn |= !matches!(reason, Some(Pending::Error(_) | Pending::Exception(_)));
     match reason {
         Some(Pending::Panic(panic)) => resume_unwind(panic),
         Some(Pending::Exception(bits)) => {

@@ -7,8 +7,8 @@
 #![allow(unsafe_code, reason = "loads native code; see the module's Safety section")]
 
 use kitbag::{
-    Caller, Config, Engine, Error, Exception, ExnRef, Instance, Linker, Module, Store, Tag, TagType, TrapCode, Val,
-    ValType,
+    Caller, Config, Engine, Error, Exception, ExnRef, Instance, InstancePool, Linker, Module, Store, Tag, TagType,
+    TrapCode, Val, ValType,
 };
 
 fn instance(store: &mut Store<()>, linker: &Linker<()>, text: &str) -> Instance {
@@ -504,6 +504,27 @@ fn code_from_a_file_catches() {
     let instance = Linker::new(&engine).instantiate(&mut store, &module).unwrap();
     let found = call(&mut store, instance, "run", &[Val::I32(9)]).unwrap();
     assert_eq!(format!("{found:?}"), format!("{:?}", expected(9)));
+}
+
+/// A guest that throws leaves nothing half-done: the pool uses its instance again, with none of its exceptions.
+#[test]
+fn an_instance_is_used_again_after_an_exception() {
+    let engine = Engine::default();
+    let text = r#"(module (tag $tag) (global $kept (mut exnref) (ref.null exn))
+        (func (export "run") (result i32)
+            (if (i32.eqz (ref.is_null (global.get $kept))) (then (return (i32.const 1))))
+            (block $handler (result exnref) (try_table (catch_all_ref $handler) (throw $tag)) unreachable)
+            (global.set $kept)
+            (throw $tag)))"#;
+    let pre = Linker::<()>::new(&engine).instantiate_pre(&Module::new(&engine, text).unwrap()).unwrap();
+    let pool = InstancePool::new(pre, 4).unwrap();
+    for _ in 0..3 {
+        let mut pooled = pool.get(()).unwrap();
+        let run = pooled.instance().get_typed_func::<(), i32>(&mut pooled, "run").unwrap();
+        assert!(matches!(run.call(&mut pooled, ()), Err(Error::Exception(_))));
+        drop(pooled);
+        assert_eq!(pool.idle(), 1);
+    }
 }
 
 #[test]
