@@ -106,7 +106,7 @@ impl<T: 'static> Linker<T> {
         self.insert(module, name, Definition::Host(host))
     }
 
-    /// Defines a host function of a type that is not known when the host is compiled; see [`Func::new`].
+    /// Defines a host function of a type that is not known when the host is compiled; see [`Func::new`](crate::Func::new).
     ///
     /// # Errors
     /// [`Link`](Error::Link), where the name is defined already, and [`Limit`](Error::Limit).

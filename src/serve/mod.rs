@@ -15,12 +15,12 @@
 //!
 //! One thread for each core, each with its own runtime and its own listening socket (`SO_REUSEPORT`: the kernel deals out the
 //! connections), and nothing that is shared between them on the way of a request for a file but counters. Handlers run on
-//! threads of a [pool](cgi), so that none keeps a connection waiting that is not its own.
+//! threads of a pool (`cgi`), so that none keeps a connection waiting that is not its own.
 //!
 //! HTTP itself is hyper's, which has seen more hostile peers than anything made here would: framing,
 //! limits on heads, HTTP/2. Against its own server a framework (axum) lost: its router and extractors cost a
 //! tenth of a small file's answer, and none of what is special here is in it. Beneath hyper a
-//! [connection](connection) hands pages of the archive's file to the kernel, which is what it takes to keep up with
+//! connection (`connection.rs`) hands pages of the archive's file to the kernel, which is what it takes to keep up with
 //! `sendfile` in servers made of nothing else.
 //!
 //! | | |
