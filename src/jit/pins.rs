@@ -44,11 +44,11 @@ impl Pins {
         self.pinned = RegSet::EMPTY;
         self.unsaved.clear();
         self.order.clear();
-        self.order.extend((0..locals.len() as u32).filter(|&i| stats.weights[i as usize] > 0));
-        self.order.sort_unstable_by_key(|&i| (std::cmp::Reverse(stats.weights[i as usize]), i));
+        self.order.extend((0..locals.len() as u32).filter(|&i| stats.locals[i as usize].weight > 0));
+        self.order.sort_unstable_by_key(|&i| (std::cmp::Reverse(stats.locals[i as usize].weight), i));
         for &i in &self.order {
             let local = &mut locals[i as usize];
-            let weight = stats.weights[i as usize];
+            let weight = stats.locals[i as usize].weight;
             let arrival = params.get(i as usize).copied().flatten();
             if let Some(reg) = pick::<M>(self.pinned, local.kind, weight, stats.calls, arrival) {
                 local.pin = Some(reg);
@@ -68,7 +68,7 @@ impl Pins {
 fn lay_out(locals: &mut [Local], stats: &Stats, saved: RegSet) -> u32 {
     let mut end = stats.outgoing.next_multiple_of(16);
     for zero in [false, true] {
-        for (local, _) in locals.iter_mut().zip(&stats.zero).filter(|(_, begins)| **begins == zero) {
+        for (local, _) in locals.iter_mut().zip(&stats.locals).filter(|(_, uses)| uses.zero == zero) {
             if local.pin.is_none_or(|reg| stats.calls > 0 && !saved.contains(reg)) {
                 let size = if local.kind == Kind::V128 { 16 } else { 8 };
                 local.home = end.next_multiple_of(size);

@@ -7,10 +7,11 @@
 use super::convention::Places;
 use super::env::{Env, Kind};
 use super::masm::Machine;
+use super::walk::visit_short;
 use std::marker::PhantomData;
 use wasmparser::{
-    BinaryReaderError, BlockType, Catch, FrameKind, FrameStack, FuncValidator, FunctionBody, TryTable, VisitOperator,
-    VisitSimdOperator, WasmModuleResources,
+    BinaryReader, BinaryReaderError, BlockType, Catch, FrameKind, FrameStack, FuncValidator, FunctionBody, TryTable,
+    VisitOperator, VisitSimdOperator, WasmModuleResources,
 };
 
 type Result<T> = std::result::Result<T, BinaryReaderError>;
@@ -22,8 +23,8 @@ const LOOP_DEPTH_MAX: u32 = 5;
 /// What a function does with its locals, its stack and other functions.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    /// Uses of each local, weighted by loops.
-    pub(crate) weights: Vec<u32>,
+    /// Of each local.
+    pub(crate) locals: Vec<Uses>,
     /// Calls, weighted alike. 0 for a leaf.
     pub(crate) calls: u32,
     /// The operand stack's greatest height, in values.
@@ -38,14 +39,23 @@ pub(crate) struct Stats {
     caught: u32,
     /// Whether an operator may make a v128.
     pub(crate) vectors: bool,
-    /// Whether a local may be read before it is set, so that its zero matters. A local counts as set from
-    /// where it is set to the end of the block around that, as function references have it.
-    pub(crate) zero: Vec<bool>,
-    set: Vec<bool>,
-    /// Those that are set, in order.
+    /// Locals that are set, in order.
     order: Vec<u32>,
     blocks: Vec<Open>,
     loops: u32,
+    /// What a use counts here.
+    weight: u32,
+}
+
+/// What a function does with a local.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Uses {
+    /// Their number, weighted by loops.
+    pub(crate) weight: u32,
+    /// Whether it may be read before it is set, so that its zero matters. A local counts as set from
+    /// where it is set to the end of the block around that, as function references have it.
+    pub(crate) zero: bool,
+    set: bool,
 }
 
 /// An open block.
@@ -58,55 +68,51 @@ struct Open {
 
 impl Stats {
     fn clear(&mut self, params: usize, locals: usize) {
-        self.weights.clear();
-        self.weights.resize(locals, 0);
-        self.zero.clear();
-        self.zero.resize(locals, false);
-        self.set.clear();
-        self.set.resize(params, true);
-        self.set.resize(locals, false);
+        self.locals.clear();
+        self.locals.resize(params, Uses { set: true, ..Uses::default() });
+        self.locals.resize(locals, Uses::default());
         self.order.clear();
-        (self.calls, self.height, self.outgoing, self.tail, self.loops) = (0, 0, 0, 0, 0);
+        (self.calls, self.height, self.outgoing, self.tail, self.loops, self.weight) = (0, 0, 0, 0, 0, 1);
         (self.caught, self.unsupported) = (0, None);
         self.vectors = false;
         self.blocks.clear();
     }
 
-    fn weight(&self) -> u32 {
-        1 << (LOOP_SHIFT * self.loops.min(LOOP_DEPTH_MAX))
-    }
-
-    fn local(&mut self, index: u32) {
-        let weight = self.weight();
-        if let Some(uses) = self.weights.get_mut(index as usize) {
-            *uses = uses.saturating_add(weight);
-        }
-    }
-
     fn get(&mut self, index: u32) {
-        self.local(index);
-        if self.set.get(index as usize) == Some(&false) {
-            self.zero[index as usize] = true;
+        let weight = self.weight;
+        if let Some(local) = self.locals.get_mut(index as usize) {
+            local.weight = local.weight.saturating_add(weight);
+            local.zero |= !local.set;
         }
     }
 
     fn set(&mut self, index: u32) {
-        self.local(index);
-        if let Some(set @ false) = self.set.get_mut(index as usize) {
-            *set = true;
-            self.order.push(index);
+        let weight = self.weight;
+        if let Some(local) = self.locals.get_mut(index as usize) {
+            local.weight = local.weight.saturating_add(weight);
+            if !local.set {
+                local.set = true;
+                self.order.push(index);
+            }
         }
     }
 
     fn open(&mut self, is_loop: bool) {
         self.blocks.push(Open { is_loop, set: self.order.len() });
-        self.loops += u32::from(is_loop);
+        if is_loop {
+            self.nest(self.loops + 1);
+        }
+    }
+
+    fn nest(&mut self, loops: u32) {
+        self.loops = loops;
+        self.weight = 1 << (LOOP_SHIFT * loops.min(LOOP_DEPTH_MAX));
     }
 
     /// What was set in a block was perhaps jumped over; a loop's end is reached only through the loop.
     fn close(&mut self) {
         match self.blocks.pop() {
-            Some(Open { is_loop: true, .. }) => self.loops -= 1,
+            Some(Open { is_loop: true, .. }) => self.nest(self.loops - 1),
             Some(Open { set, .. }) => self.unset(set),
             None => {}
         }
@@ -120,12 +126,12 @@ impl Stats {
 
     fn unset(&mut self, height: usize) {
         for index in self.order.drain(height..) {
-            self.set[index as usize] = false;
+            self.locals[index as usize].set = false;
         }
     }
 
     fn calls(&mut self, stack_bytes: u32) {
-        self.calls = self.calls.saturating_add(self.weight());
+        self.calls = self.calls.saturating_add(self.weight);
         self.outgoing = self.outgoing.max(stack_bytes);
     }
 }
@@ -141,19 +147,33 @@ pub(crate) fn scan<M: Machine, R: WasmModuleResources>(
     validator.read_locals(&mut reader)?;
     let params = env.types[env.functions[validator.index() as usize] as usize].params.len();
     stats.clear(params, validator.len_locals() as usize);
-    reader.set_features(*validator.features());
-    while !reader.eof() {
-        let position = reader.original_position();
+    let features = *validator.features();
+    let start = body.range().start;
+    let code = body.as_bytes();
+    let mut at = (reader.original_position() - start) as usize;
+    while at < code.len() {
+        let position = start + at as u64;
+        // Behind the function's end the reader finds what there is to say.
+        let in_function = validator.control_stack_height() > 0;
         {
             let inner = validator.visitor(position);
             let mut counting = Counting { inner, stats, env, machine: PhantomData::<M> };
-            reader.visit_operator(&mut counting)??;
+            let short = if in_function { visit_short(&mut counting, code, &mut at) } else { None };
+            match short {
+                Some(outcome) => outcome?,
+                None => {
+                    let mut reader = BinaryReader::new_features(&code[at..], position, features);
+                    reader.visit_operator(&mut counting)??;
+                    at = (reader.original_position() - start) as usize;
+                }
+            }
         }
         stats.height = stats.height.max(validator.operand_stack_height());
     }
     // No operator puts these on the stack: they appear where a label is, above what is there.
     stats.height += stats.caught;
-    reader.finish_expression(&validator.visitor(reader.original_position()))
+    let end = start + at as u64;
+    BinaryReader::new(&[], end).finish_expression(&validator.visitor(end))
 }
 
 /// Validates through `inner` and counts.

@@ -20,6 +20,8 @@ mod memory;
 mod simd;
 mod visit;
 
+pub(super) use visit::visit_short;
+
 use super::CompileError;
 use super::abi::TrapCode;
 use super::convention::{Place, Places};
@@ -242,7 +244,7 @@ impl<'a, M: Masm> Walk<'a, M> {
     /// Locals begin as zero; those that are never read before they are set need not.
     fn zero(&mut self, stats: &Stats) {
         let (mut first, mut last) = (u32::MAX, 0);
-        for (local, _) in self.state.locals.iter().zip(&stats.zero).filter(|(_, zero)| **zero) {
+        for (local, _) in self.state.locals.iter().zip(&stats.locals).filter(|(_, uses)| uses.zero) {
             if let Some(pin) = local.pin {
                 self.state.m.mov(local.kind, Dst::Reg(pin), Src::Imm(0));
             } else {

@@ -1,16 +1,57 @@
-//! Immediates, read a second time.
+//! Immediates, read by hand.
 //!
-//! Validation has read every byte already, so that nothing can be wrong here and nothing is checked but the slice's
-//! bounds. For the operators that programs are mostly made of, those of one byte, this takes a fraction
-//! of what a general reader takes, and reading is a good part of what a pass costs; all others go through
-//! wasmparser's visitor.
+//! For the operators that programs are mostly made of, those of one byte, this takes a fraction of what a general reader takes, and
+//! reading was a good half of what validating costs. All others go through wasmparser's reader and its visits.
+//!
+//! The first pass trusts nothing: it takes by hand what is certainly well-formed, whatever the features, and leaves the
+//! rest to wasmparser, errors included. In the second, validation has read every byte already, so that nothing can be
+//! wrong and nothing is checked but the slice's bounds.
 
 use wasmparser::{BlockType, MemArg, MemArgTarget, ValType};
 
 /// An immediate of an operator.
 pub(super) trait Immediate: Sized {
-    /// Reads it at `at` and moves on.
+    /// Reads it at `at` and moves on. It is valid.
     fn read(code: &[u8], at: &mut usize) -> Self;
+
+    /// Reads it at `at` and moves on, if it is of few bytes, no more than needed, and no feature has a say in it.
+    fn short(code: &[u8], at: &mut usize) -> Option<Self>;
+}
+
+/// An unsigned LEB128 number of up to four bytes, none of them superfluous.
+#[inline]
+fn short_unsigned(code: &[u8], at: &mut usize) -> Option<u32> {
+    let byte = *code.get(*at)?;
+    *at += 1;
+    if byte < 0x80 { Some(u32::from(byte)) } else { longer_unsigned(code, at, u32::from(byte & 0x7f)) }
+}
+
+/// The further bytes of the number.
+fn longer_unsigned(code: &[u8], at: &mut usize, mut value: u32) -> Option<u32> {
+    for shift in [7, 14, 21] {
+        let byte = *code.get(*at)?;
+        *at += 1;
+        value |= u32::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return (byte > 0).then_some(value);
+        }
+    }
+    None
+}
+
+/// A signed LEB128 number of up to four bytes.
+#[inline]
+fn short_signed(code: &[u8], at: &mut usize) -> Option<i32> {
+    let mut value = 0;
+    for shift in [7, 14, 21, 28] {
+        let byte = *code.get(*at)?;
+        *at += 1;
+        value |= i32::from(byte & 0x7f) << (shift - 7);
+        if byte < 0x80 {
+            return Some(value << (32 - shift) >> (32 - shift));
+        }
+    }
+    None
 }
 
 /// An unsigned LEB128 number.
@@ -56,6 +97,11 @@ impl Immediate for u32 {
     fn read(code: &[u8], at: &mut usize) -> u32 {
         unsigned(code, at) as u32
     }
+
+    #[inline]
+    fn short(code: &[u8], at: &mut usize) -> Option<u32> {
+        short_unsigned(code, at)
+    }
 }
 
 impl Immediate for i32 {
@@ -63,12 +109,22 @@ impl Immediate for i32 {
     fn read(code: &[u8], at: &mut usize) -> i32 {
         signed(code, at) as i32
     }
+
+    #[inline]
+    fn short(code: &[u8], at: &mut usize) -> Option<i32> {
+        short_signed(code, at)
+    }
 }
 
 impl Immediate for i64 {
     #[inline]
     fn read(code: &[u8], at: &mut usize) -> i64 {
         signed(code, at)
+    }
+
+    #[inline]
+    fn short(code: &[u8], at: &mut usize) -> Option<i64> {
+        short_signed(code, at).map(i64::from)
     }
 }
 
@@ -86,30 +142,77 @@ impl Immediate for MemArg {
             ordering: None,
         }
     }
+
+    /// Behind an opcode of one byte.
+    #[inline]
+    fn short(code: &[u8], at: &mut usize) -> Option<MemArg> {
+        /// The alignment without any bit that a feature gives a meaning.
+        const ALIGN_MAX: u8 = 15;
+        let opcode = code[*at - 1];
+        let align = *code.get(*at)?;
+        if align > ALIGN_MAX {
+            return None;
+        }
+        *at += 1;
+        let offset = u64::from(short_unsigned(code, at)?);
+        Some(MemArg {
+            align,
+            max_align: natural_alignment(opcode),
+            offset,
+            target: MemArgTarget::Memory(0),
+            ordering: None,
+        })
+    }
 }
 
-/// A block type that takes one byte, if this is one.
-pub(super) fn short_block_type(byte: u8) -> Option<BlockType> {
-    Some(match byte {
-        0x40 => BlockType::Empty,
-        0x7f => BlockType::Type(ValType::I32),
-        0x7e => BlockType::Type(ValType::I64),
-        0x7d => BlockType::Type(ValType::F32),
-        0x7c => BlockType::Type(ValType::F64),
-        0x7b => BlockType::Type(ValType::V128),
-        _ => return None,
-    })
+/// The alignment, as a power of two, that a load or store may promise at the most: its size.
+#[inline]
+fn natural_alignment(opcode: u8) -> u8 {
+    /// By opcode, from `i32.load` to `i64.store32`.
+    const FIRST: u8 = 0x28;
+    const ALIGNMENTS: [u8; 23] = [2, 3, 2, 3, 0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 2, 3, 2, 3, 0, 1, 0, 1, 2];
+    ALIGNMENTS[usize::from(opcode - FIRST)]
+}
+
+impl Immediate for BlockType {
+    #[inline]
+    fn read(code: &[u8], at: &mut usize) -> BlockType {
+        BlockType::short(code, at).expect("a block type of one byte")
+    }
+
+    #[inline]
+    fn short(code: &[u8], at: &mut usize) -> Option<BlockType> {
+        let ty = match *code.get(*at)? {
+            0x40 => BlockType::Empty,
+            0x7f => BlockType::Type(ValType::I32),
+            0x7e => BlockType::Type(ValType::I64),
+            0x7d => BlockType::Type(ValType::F32),
+            0x7c => BlockType::Type(ValType::F64),
+            0x7b => BlockType::Type(ValType::V128),
+            _ => return None,
+        };
+        *at += 1;
+        Some(ty)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmparser::{BinaryReader, OperatorsReader};
 
     fn read<T: Immediate>(code: &[u8]) -> T {
         let mut at = 0;
         let value = T::read(code, &mut at);
         assert_eq!(at, code.len());
         value
+    }
+
+    fn short<T: Immediate>(code: &[u8]) -> Option<T> {
+        let mut at = 0;
+        let value = T::short(code, &mut at)?;
+        assert_eq!(at, code.len());
+        Some(value)
     }
 
     #[test]
@@ -123,5 +226,37 @@ mod tests {
         assert_eq!(read::<i64>(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00]), i64::MAX);
         assert_eq!(read::<i64>(&[0xc0, 0x00]), 64);
         assert_eq!(read::<MemArg>(&[0x42, 0x01, 0x80, 0x01]).offset, 128);
+    }
+    #[test]
+    fn short_ones_are_as_the_reader_has_them() {
+        for code in [&[0x00][..], &[0x7f], &[0x80, 0x01], &[0xff, 0xff, 0x03], &[0xff, 0xff, 0xff, 0x7f]] {
+            assert_eq!(short::<u32>(code), Some(BinaryReader::new(code, 0).read_var_u32().unwrap()));
+            assert_eq!(short::<i32>(code), Some(BinaryReader::new(code, 0).read_var_i32().unwrap()));
+            assert_eq!(short::<i64>(code), Some(BinaryReader::new(code, 0).read_var_i64().unwrap()));
+        }
+    }
+
+    #[test]
+    fn what_is_long_or_cut_off_is_left_to_the_reader() {
+        for code in [&[0x80, 0x00][..], &[0xff, 0x80, 0x00], &[0x80, 0x80, 0x80, 0x80, 0x01], &[0x80], &[]] {
+            assert_eq!(short::<u32>(code), None);
+        }
+        assert_eq!(short::<i32>(&[0x80, 0x80, 0x80, 0x80, 0x78]), None);
+        assert_eq!(short::<i64>(&[0xff]), None);
+    }
+
+    #[test]
+    fn alignments_are_as_the_reader_has_them() {
+        for opcode in 0x28..=0x3e {
+            let code = [opcode, 0x00, 0x05];
+            let mut at = 1;
+            let ours = MemArg::short(&code, &mut at).unwrap();
+            assert_eq!(at, 3);
+            let operator = OperatorsReader::new(BinaryReader::new(&code, 0)).read().unwrap();
+            let theirs = format!("{operator:?}");
+            assert!(theirs.contains(&format!("{ours:?}")), "{theirs}");
+        }
+        let mut at = 1;
+        assert!(MemArg::short(&[0x28, 0x42, 0x01, 0x05], &mut at).is_none(), "the index of a memory");
     }
 }

@@ -1,7 +1,7 @@
 //! The table of operators: each one's name, and the family that compiles it.
 
 use super::Walk;
-use super::decode::{Immediate, short_block_type};
+use super::decode::Immediate;
 use crate::jit::abi::Builtin;
 use crate::jit::env::Kind;
 use crate::jit::masm::Masm;
@@ -40,7 +40,7 @@ macro_rules! others {
 }
 
 /// What is compiled only where it can be reached, a line each: the opcode, the visit with its immediates, the family.
-/// Makes the visits, and the match by opcode of those of one byte.
+/// Makes the visits, and for those of one byte the matches by opcode, of the first pass and of the second.
 macro_rules! operators {
     ($($opcode:literal $visit:ident($($arg:ident: $ty:ty),*) => $family:ident($($value:expr),*);)*) => {
         impl<'a, M: Masm> VisitOperator<'a> for Walk<'a, M> {
@@ -123,6 +123,30 @@ macro_rules! operators {
             wasmparser::for_each_visit_operator!(others);
         }
 
+        /// Has the operator at `at` visited and moves on behind it, if it is one of one byte and its immediates are
+        /// [short](Immediate::short). wasmparser's reader takes the others, of which not all are well-formed.
+        #[inline(always)]
+        pub(in crate::jit) fn visit_short<'a, V: VisitOperator<'a>>(
+            visitor: &mut V,
+            code: &[u8],
+            at: &mut usize,
+        ) -> Option<V::Output> {
+            let mut next = *at + 1;
+            let output = match u16::from(*code.get(*at)?) {
+                $($opcode => {
+                    $(let $arg = <$ty>::short(code, &mut next)?;)*
+                    visitor.$visit($($arg),*)
+                })*
+                0x02 => visitor.visit_block(BlockType::short(code, &mut next)?),
+                0x03 => visitor.visit_loop(BlockType::short(code, &mut next)?),
+                0x04 => visitor.visit_if(BlockType::short(code, &mut next)?),
+                0x0b => visitor.visit_end(),
+                _ => return None,
+            };
+            *at = next;
+            Some(output)
+        }
+
         impl<M: Masm> Walk<'_, M> {
             /// Compiles the operator at hand if it is one of one byte and says where it ends; other operators go through
             /// the visits.
@@ -137,8 +161,7 @@ macro_rules! operators {
                         }
                     })*
                     opcode @ 0x02..=0x04 => {
-                        let ty = short_block_type(code[at])?;
-                        at += 1;
+                        let ty = BlockType::short(code, &mut at)?;
                         self.open_block(BLOCKS[usize::from(opcode) - 2], ty);
                     }
                     0x05 => self.else_(),
