@@ -21,38 +21,29 @@ use rustix::mm::{self, MapFlags, MprotectFlags, ProtFlags};
 pub(crate) use self::coherence::synchronize_thread;
 pub(crate) use self::registry::{CodeInfo, Registration, find};
 pub(crate) use self::table::Places;
+use crate::jit::{Buffer, Mapping};
 use crate::{Error, Result};
 
 /// Executable memory.
 #[derive(Debug)]
 pub(crate) struct CodeMemory {
-    base: NonNull<u8>,
+    mapping: Mapping,
     len: usize,
 }
 
-// SAFETY: never written after it was made.
-unsafe impl Send for CodeMemory {}
-// SAFETY: as above.
-unsafe impl Sync for CodeMemory {}
-
 impl CodeMemory {
-    /// A copy of `text` that can be executed.
+    /// Makes `text` executable, where it is.
     ///
     /// # Errors
-    /// [`Limit`](Error::Limit), where the system gives no memory, or none that can be executed.
-    pub(crate) fn new(text: &[u8]) -> Result<CodeMemory> {
-        let len = text.len().max(1);
-        let limit = |error| Error::Limit(format!("{len} bytes of memory for code: {error}"));
-        // SAFETY: a new mapping, at an address that the system chooses.
-        let base =
-            unsafe { mm::mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
-        let base = NonNull::new(base.map_err(limit)?).expect("the system maps nothing at 0").cast::<u8>();
-        let memory = CodeMemory { base, len };
-        // SAFETY: the mapping is ours, as long as the text, and not yet shared.
+    /// [`Limit`](Error::Limit), where the system gives no memory that can be executed.
+    pub(crate) fn new(text: Buffer) -> Result<CodeMemory> {
+        let (mapping, len) = text.into_mapping();
+        // SAFETY: the mapping is ours, and not yet shared.
         unsafe {
-            ptr::copy_nonoverlapping(text.as_ptr(), base.as_ptr(), text.len());
-            mm::mprotect(base.as_ptr().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC).map_err(limit)?;
+            mm::mprotect(mapping.base().as_ptr().cast(), mapping.size(), MprotectFlags::READ | MprotectFlags::EXEC)
+                .map_err(|error| Error::Limit(format!("{len} bytes of memory for code: {error}")))?;
         }
+        let memory = CodeMemory { mapping, len };
         coherence::publish(memory.bytes());
         Ok(memory)
     }
@@ -68,13 +59,15 @@ impl CodeMemory {
         let len = usize::try_from(range.end - range.start).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let base = map_file(file, range.start, len, ProtFlags::READ | ProtFlags::EXEC)?;
         coherence::announce();
-        Ok(CodeMemory { base, len })
+        // SAFETY: a new mapping, which nobody else knows.
+        let mapping = unsafe { Mapping::owning(base, len) };
+        Ok(CodeMemory { mapping, len })
     }
 
     /// The code, to be read.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: readable, never written, and borrowed with self.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.mapping.base().as_ptr(), self.len) }
     }
 
     /// The address of the byte at `offset`.
@@ -84,23 +77,15 @@ impl CodeMemory {
     pub(crate) fn at(&self, offset: u32) -> *const u8 {
         assert!((offset as usize) < self.len, "an offset outside the code");
         // SAFETY: inside the mapping.
-        unsafe { self.base.as_ptr().add(offset as usize) }
+        unsafe { self.mapping.base().as_ptr().add(offset as usize) }
     }
 
     pub(crate) fn base(&self) -> usize {
-        self.base.as_ptr() as usize
+        self.mapping.base().as_ptr() as usize
     }
 
     pub(crate) fn contains(&self, pc: usize) -> bool {
         pc.wrapping_sub(self.base()) < self.len
-    }
-}
-
-impl Drop for CodeMemory {
-    fn drop(&mut self) {
-        // SAFETY: ours, and nothing runs in it (see the module's Safety section).
-        let unmapped = unsafe { mm::munmap(self.base.as_ptr().cast(), self.len) };
-        debug_assert!(unmapped.is_ok(), "a mapping of ours can be unmapped");
     }
 }
 

@@ -105,7 +105,7 @@ impl Engine {
         if let Some(stub) = stubs.get(&signature) {
             return Ok(Arc::clone(stub));
         }
-        let stub = Arc::new(CodeMemory::new(&jit::host_stub(self.target(), &signature))?);
+        let stub = Arc::new(CodeMemory::new(jit::host_stub(self.target(), &signature))?);
         stubs.insert(signature, Arc::clone(&stub));
         Ok(stub)
     }

@@ -119,7 +119,7 @@ impl Module {
         let (info, functions, kept) = parse(engine, bytes)?;
         let env = info.env(engine);
         let code = jit::compile(&env, engine.target(), functions, engine.config().threads())?;
-        let memory = CodeMemory::new(&code.text)?;
+        let memory = CodeMemory::new(code.text)?;
         let parts = Code {
             processor_features: code.processor_features,
             entry_stubs: code.entry_stubs,

@@ -125,9 +125,10 @@ pub(crate) fn find<R>(pc: usize, look: impl FnOnce(&CodeInfo) -> R) -> Option<R>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jit::Buffer;
 
     fn info(bytes: usize) -> CodeInfo {
-        let memory = CodeMemory::new(&vec![0xcc; bytes]).unwrap();
+        let memory = CodeMemory::new(Buffer::from(&vec![0xcc; bytes][..])).unwrap();
         let function = |start: u32| FunctionCode { start, end: start + 16, frame: 0, saved: 0 };
         let functions = vec![function(16), function(48)];
         let unwind = Unwind::default();

@@ -1,5 +1,6 @@
 //! A module's functions, on one thread or several, to one run of code.
 
+use super::buffer::Buffer;
 use super::convention::Places;
 use super::env::{Env, Signature};
 use super::positions::{Positions, Span};
@@ -8,6 +9,7 @@ use super::target::{Backend, Processor, Relocation, Target};
 use super::unwind::Unwind;
 use super::walk::Walk;
 use super::{Code, CompileError, Function, FunctionCode};
+use dynasmrt::DynasmApi;
 use std::time::Instant;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, ValidatorResources};
 
@@ -26,7 +28,7 @@ type Found = Option<Vec<Span>>;
 pub(super) struct Driver<F> {
     compile: fn(&Env, F, &[Function<'_>], usize) -> Result<Code, CompileError>,
     positions: fn(&Env, F, &Function<'_>, &[u8]) -> Result<Found, CompileError>,
-    host_stub: fn(F, &Signature) -> Vec<u8>,
+    host_stub: fn(F, &Signature) -> Buffer,
 }
 
 /// The driver of a machine.
@@ -271,7 +273,7 @@ fn link<M: Backend>(env: &Env, features: M::Features, parts: Vec<Part<M>>, area:
     let mut code = Code::default();
     let mut relocations: Vec<Relocation> = Vec::new();
     for Part { assembler, functions, unwind } in parts {
-        code.text.resize(code.text.len().next_multiple_of(16), M::FILL);
+        code.text.align(16, M::FILL);
         let at = code.text.len() as u32;
         let end = u32::try_from(code.text.len() + assembler.code().len()).unwrap_or(u32::MAX);
         check_limits(env, 0, end, M::MODULE_MAX)?;
@@ -298,7 +300,7 @@ fn link<M: Backend>(env: &Env, features: M::Features, parts: Vec<Part<M>>, area:
 /// The stubs of the types that escaping functions have.
 fn stubs<M: Backend>(env: &Env, features: M::Features, code: &mut Code, area: u32) {
     let mut m = M::new(features, 0);
-    code.text.resize(code.text.len().next_multiple_of(16), M::FILL);
+    code.text.align(16, M::FILL);
     let base = code.text.len() as u32;
     code.trap_exit = base;
     m.trap_exit();
@@ -324,14 +326,14 @@ fn stubs<M: Backend>(env: &Env, features: M::Features, code: &mut Code, area: u3
 /// The [`FuncRef::entry`](super::abi::FuncRef::entry) of host functions of a type that take their parameters as an array
 /// (a [`HostArrayCall`](super::HostArrayCall)): position-independent code that gathers them and spreads the results.
 #[must_use]
-pub fn host_stub(target: Target, signature: &Signature) -> Vec<u8> {
+pub fn host_stub(target: Target, signature: &Signature) -> Buffer {
     match target.0 {
         Processor::X86_64(features, driver) => (driver.host_stub)(features, signature),
         Processor::Aarch64(features, driver) => (driver.host_stub)(features, signature),
     }
 }
 
-fn host_stub_for<M: Backend>(features: M::Features, signature: &Signature) -> Vec<u8> {
+fn host_stub_for<M: Backend>(features: M::Features, signature: &Signature) -> Buffer {
     let mut m = M::new(features, 0);
     m.host_stub(signature);
     m.into_code()

@@ -24,6 +24,8 @@ pub mod unwind;
 mod walk;
 mod x86_64;
 
+pub use buffer::Buffer;
+pub(crate) use buffer::Mapping;
 pub use compile::{compile, host_stub, positions};
 pub use env::{Env, GlobalEnv, Kind, MemoryEnv, Signature, TableEnv};
 pub use positions::{Origin, Span};
@@ -32,10 +34,10 @@ pub use target::{Target, is_processor_feature};
 use wasmparser::{BinaryReaderError, FuncToValidate, FunctionBody, ValidatorResources};
 
 /// A module's code. Offsets are into `text`, which runs at any address that is a multiple of 16.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Code {
     /// Machine code, with the tables of `br_table` and the constants between it; only ever read and executed.
-    pub text: Vec<u8>,
+    pub text: Buffer,
     /// The defined functions, in order of index and of address.
     pub functions: Vec<FunctionCode>,
     /// By type index: where an [`abi::EntryStub`] for functions of the type begins, if one of them is escaping.

@@ -9,13 +9,11 @@ use super::reg::{Reg, RegSet};
 /// How far below the top of the stack values are looked for one by one.
 const FAR: usize = 64;
 
-/// Where a value of the stack is.
+/// Where a value that is pushed is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loc {
     /// Known while compiling; an i32's or f32's upper half is zero. Of a v128 its number.
     Const(u64),
-    /// The present value of a local.
-    Local(u32),
     /// In a temporary that is this value's alone; or already in the pin of the local that the next operator sets.
     Reg(Reg),
     /// In its own slot of the frame.
@@ -24,11 +22,26 @@ pub(crate) enum Loc {
     Flags(Cond),
 }
 
-/// A value of the stack.
+/// A value of the stack. Where it is read from is worked out when it is pushed, so that taking it asks nothing: a branch on
+/// what kind of place it is would be guessed wrong every other time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value {
     pub(crate) kind: Kind,
-    pub(crate) loc: Loc,
+    /// The temporary that is this value's alone.
+    temp: Option<Reg>,
+    /// The local whose present value it is, or [`NO_LOCAL`].
+    local: u32,
+    src: Src,
+}
+
+/// Stands for "of no local": functions have fewer.
+const NO_LOCAL: u32 = u32::MAX;
+
+impl Value {
+    /// Whether it stays as it is whatever happens to registers and locals.
+    fn is_settled(&self) -> bool {
+        self.temp.is_none() && self.local == NO_LOCAL && !matches!(self.src, Src::Reg(_))
+    }
 }
 
 /// A value taken off the stack for an operator.
@@ -69,10 +82,14 @@ pub(crate) struct State<M> {
     slots: u32,
     /// log2 of a slot's bytes.
     slot_shift: u32,
+    /// On top of the stack, if there is one: a comparison's outcome.
+    flags: Option<Cond>,
     /// Values from the bottom that are in their slots or constant.
     settled: usize,
     /// No value below this is in a temporary: where to begin looking for one, however high the stack.
     temps_from: usize,
+    /// The higher one of these two: where the stack falls below it, they have to follow.
+    marked: usize,
 }
 
 impl<M: Masm> State<M> {
@@ -85,8 +102,10 @@ impl<M: Masm> State<M> {
             free: RegSet::EMPTY,
             slots: 0,
             slot_shift: 3,
+            flags: None,
             settled: 0,
             temps_from: 0,
+            marked: 0,
         }
     }
 
@@ -96,7 +115,11 @@ impl<M: Masm> State<M> {
         self.temps = M::TEMPS.union(RegSet::of(M::UNSAVED_PINS)).minus(pinned);
         self.free = self.temps;
         (self.slots, self.slot_shift) = (slots, slot_shift);
-        (self.settled, self.temps_from) = (0, 0);
+        self.flags = None;
+        (self.settled, self.temps_from, self.marked) = (0, 0, 0);
+        for local in &mut self.locals {
+            local.src = local.pin.map_or(Src::Slot(local.home), Src::Reg);
+        }
     }
 
     /// The slot of the value at `index` of the stack.
@@ -106,73 +129,73 @@ impl<M: Masm> State<M> {
 
     // Pushing.
 
+    #[inline]
     pub(crate) fn push(&mut self, kind: Kind, loc: Loc) {
-        self.stack.push(Value { kind, loc });
+        let (src, temp) = match loc {
+            Loc::Const(bits) => (Src::Imm(bits), None),
+            Loc::Reg(reg) => (Src::Reg(reg), Some(reg).filter(|&reg| self.temps.contains(reg))),
+            Loc::Slot => (Src::Slot(self.slot(self.stack.len())), None),
+            Loc::Flags(cond) => return self.flags = Some(cond),
+        };
+        self.stack.push(Value { kind, temp, local: NO_LOCAL, src });
     }
 
+    #[inline]
     pub(crate) fn push_reg(&mut self, kind: Kind, reg: Reg) {
         self.free.remove(reg);
         self.push(kind, Loc::Reg(reg));
     }
 
+    #[inline]
     pub(crate) fn push_local(&mut self, index: u32) {
         let local = &mut self.locals[index as usize];
         local.aliases += 1;
-        let kind = local.kind;
-        self.push(kind, Loc::Local(index));
+        self.stack.push(Value { kind: local.kind, temp: None, local: index, src: local.src });
     }
 
     // Taking.
 
-    fn src_of(&self, index: usize) -> Src {
-        match self.stack[index].loc {
-            Loc::Const(bits) => Src::Imm(bits),
-            Loc::Local(local) => self.local(local),
-            Loc::Reg(reg) => Src::Reg(reg),
-            Loc::Slot => Src::Slot(self.slot(index)),
-            Loc::Flags(_) => unreachable!("flags are used by the operator after the one that set them"),
-        }
-    }
-
     /// Where a local's present value is.
+    #[inline]
     pub(crate) fn local(&self, index: u32) -> Src {
-        let local = &self.locals[index as usize];
-        local.pin.map_or(Src::Slot(local.home), Src::Reg)
+        self.locals[index as usize].src
     }
 
     /// Where the value at `depth` from the top is, which stays on the stack.
+    #[inline]
     pub(crate) fn peek(&self, depth: usize) -> (Kind, Src) {
-        let index = self.stack.len() - 1 - depth;
-        (self.stack[index].kind, self.src_of(index))
+        let value = &self.stack[self.stack.len() - 1 - depth];
+        (value.kind, value.src)
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Operand {
-        let index = self.stack.len() - 1;
-        let Value { kind, loc } = self.stack[index];
-        let src = self.src_of(index);
-        self.stack.truncate(index);
-        self.settled = self.settled.min(index);
-        self.temps_from = self.temps_from.min(index);
-        let temp = match loc {
-            Loc::Reg(reg) if self.temps.contains(reg) => Some(reg),
-            Loc::Local(local) => {
-                self.locals[local as usize].aliases -= 1;
-                None
-            }
-            _ => None,
-        };
+        debug_assert!(self.flags.is_none(), "flags are used by the operator after the one that set them");
+        let Value { kind, temp, local, src } = self.stack.pop().expect("validation counted the values");
+        if self.stack.len() < self.marked {
+            self.lower_marks();
+        }
+        if local != NO_LOCAL {
+            self.locals[local as usize].aliases -= 1;
+        }
         Operand { kind, src, temp }
     }
 
-    /// The outcome of a comparison on top, if it is one.
-    pub(crate) fn pop_flags(&mut self) -> Option<Cond> {
-        let &Value { loc: Loc::Flags(cond), .. } = self.stack.last()? else { return None };
-        self.stack.pop();
+    /// After the stack fell below a mark.
+    fn lower_marks(&mut self) {
         let height = self.stack.len();
-        (self.settled, self.temps_from) = (self.settled.min(height), self.temps_from.min(height));
-        Some(cond)
+        self.settled = self.settled.min(height);
+        self.temps_from = self.temps_from.min(height);
+        self.marked = height;
     }
 
+    /// The outcome of a comparison on top, if it is one.
+    #[inline]
+    pub(crate) fn pop_flags(&mut self) -> Option<Cond> {
+        self.flags.take()
+    }
+
+    #[inline]
     pub(crate) fn drop_top(&mut self) {
         if self.pop_flags().is_none() {
             let operand = self.pop();
@@ -186,12 +209,14 @@ impl<M: Masm> State<M> {
         }
     }
 
+    #[inline]
     pub(crate) fn release(&mut self, operand: Operand) {
         if let Some(reg) = operand.temp {
             self.free.insert(reg);
         }
     }
 
+    #[inline]
     pub(crate) fn release_reg(&mut self, reg: Reg) {
         if self.temps.contains(reg) {
             self.free.insert(reg);
@@ -199,11 +224,13 @@ impl<M: Masm> State<M> {
     }
 
     /// The operand in a register: its own, or a temporary that it then keeps busy.
+    #[inline]
     pub(crate) fn in_reg(&mut self, operand: &mut Operand) -> Reg {
         self.in_reg_but(operand, RegSet::EMPTY)
     }
 
     /// As [`State::in_reg`], in none of `avoid`.
+    #[inline]
     pub(crate) fn in_reg_but(&mut self, operand: &mut Operand, avoid: RegSet) -> Reg {
         if let Src::Reg(reg) = operand.src
             && !avoid.contains(reg)
@@ -219,6 +246,7 @@ impl<M: Masm> State<M> {
 
     // Registers.
 
+    #[inline]
     pub(crate) fn alloc(&mut self, vector: bool) -> Reg {
         self.alloc_but(vector, RegSet::EMPTY)
     }
@@ -234,6 +262,7 @@ impl<M: Masm> State<M> {
     }
 
     /// A temporary in none of `avoid`; where none is free, the value deepest in the stack moves to its slot.
+    #[inline]
     pub(crate) fn alloc_but(&mut self, vector: bool, avoid: RegSet) -> Reg {
         let reg = self.free.class(vector).minus(avoid).first();
         let reg = reg.unwrap_or_else(|| self.spill_one(vector, avoid));
@@ -244,12 +273,11 @@ impl<M: Masm> State<M> {
     #[cold]
     fn spill_one(&mut self, vector: bool, avoid: RegSet) -> Reg {
         let fits = |reg: Reg| reg.is_vector() == vector && !avoid.contains(reg) && self.temps.contains(reg);
-        let in_temp = |&index: &usize| matches!(self.stack[index].loc, Loc::Reg(_));
+        let in_temp = |&index: &usize| self.stack[index].temp.is_some();
         self.temps_from = (self.temps_from..self.stack.len()).find(in_temp).unwrap_or(self.stack.len());
-        let victim = (self.temps_from..self.stack.len()).find_map(|index| match self.stack[index].loc {
-            Loc::Reg(reg) if fits(reg) => Some((index, reg)),
-            _ => None,
-        });
+        self.marked = self.marked.max(self.temps_from);
+        let victim = (self.temps_from..self.stack.len())
+            .find_map(|index| self.stack[index].temp.filter(|&reg| fits(reg)).map(|reg| (index, reg)));
         let (index, reg) = victim.expect("operators need fewer registers at once than there are");
         self.spill(index);
         reg
@@ -260,7 +288,7 @@ impl<M: Masm> State<M> {
         if self.free.contains(reg) {
             return;
         }
-        let holder = (self.temps_from..self.stack.len()).find(|&index| self.stack[index].loc == Loc::Reg(reg));
+        let holder = (self.temps_from..self.stack.len()).find(|&index| self.stack[index].temp == Some(reg));
         if let Some(index) = holder {
             self.spill(index);
         }
@@ -275,20 +303,19 @@ impl<M: Masm> State<M> {
 
     /// Moves the value at `index` to its slot, unless it is a constant or there already.
     pub(crate) fn spill(&mut self, index: usize) {
-        let Value { kind, loc } = self.stack[index];
-        match loc {
-            Loc::Reg(reg) => self.free.insert(reg),
-            Loc::Local(local) => self.locals[local as usize].aliases -= 1,
-            Loc::Const(_) | Loc::Slot => return,
-            Loc::Flags(_) => unreachable!("flags are used by the operator after the one that set them"),
+        let value = self.stack[index];
+        if value.is_settled() {
+            return;
         }
-        let src = match loc {
-            Loc::Local(local) => self.local(local),
-            Loc::Reg(reg) => Src::Reg(reg),
-            _ => return,
-        };
-        self.m.mov(kind, Dst::Slot(self.slot(index)), src);
-        self.stack[index].loc = Loc::Slot;
+        if let Some(reg) = value.temp {
+            self.free.insert(reg);
+        }
+        if value.local != NO_LOCAL {
+            self.locals[value.local as usize].aliases -= 1;
+        }
+        let slot = self.slot(index);
+        self.m.mov(value.kind, Dst::Slot(slot), value.src);
+        self.stack[index] = Value { kind: value.kind, temp: None, local: NO_LOCAL, src: Src::Slot(slot) };
     }
 
     /// Settles the lowest `height` values: each in its slot, or constant. Flags stay.
@@ -297,31 +324,41 @@ impl<M: Masm> State<M> {
             self.spill(index);
         }
         self.settled = self.settled.max(height);
+        self.marked = self.marked.max(height);
     }
 
     /// Settles those of the lowest `height` values that are in temporaries, before a call destroys them.
     pub(crate) fn settle_temps(&mut self, height: usize) {
         for index in self.settled.max(self.temps_from)..height {
-            if let Loc::Reg(_) = self.stack[index].loc {
+            if self.stack[index].temp.is_some() {
                 self.spill(index);
             }
         }
         self.temps_from = self.temps_from.max(height);
+        self.marked = self.marked.max(height);
     }
 
     /// Puts constants into their slots too.
     pub(crate) fn settle_consts(&mut self, from: usize) {
         for index in from..self.stack.len() {
-            let Value { kind, loc } = self.stack[index];
-            if let Loc::Const(bits) = loc {
-                self.m.mov(kind, Dst::Slot(self.slot(index)), Src::Imm(bits));
-                self.stack[index].loc = Loc::Slot;
+            let Value { kind, src, .. } = self.stack[index];
+            if let Src::Imm(_) = src {
+                let slot = self.slot(index);
+                self.m.mov(kind, Dst::Slot(slot), src);
+                self.stack[index].src = Src::Slot(slot);
             }
         }
     }
 
     /// Before a local changes: the values that stand for what it was get it.
+    #[inline]
     pub(crate) fn unalias(&mut self, local: u32) {
+        if self.locals[local as usize].aliases > 0 {
+            self.copy_aliases(local);
+        }
+    }
+
+    fn copy_aliases(&mut self, local: u32) {
         let mut index = self.stack.len();
         while self.locals[local as usize].aliases > 0 {
             index -= 1;
@@ -329,16 +366,16 @@ impl<M: Masm> State<M> {
                 // Far down: all get their slots once, so that nobody looks for them again.
                 return self.settle(index + 1);
             }
-            let Value { kind, loc } = self.stack[index];
-            if loc != Loc::Local(local) {
+            let value = self.stack[index];
+            if value.local != local {
                 continue;
             }
-            match self.free.class(is_vector(kind)).first() {
+            match self.free.class(is_vector(value.kind)).first() {
                 Some(reg) => {
-                    self.m.mov(kind, Dst::Reg(reg), self.local(local));
+                    self.m.mov(value.kind, Dst::Reg(reg), value.src);
                     self.locals[local as usize].aliases -= 1;
                     self.free.remove(reg);
-                    self.stack[index].loc = Loc::Reg(reg);
+                    self.stack[index] = Value { temp: Some(reg), local: NO_LOCAL, src: Src::Reg(reg), ..value };
                     self.temps_from = self.temps_from.min(index);
                 }
                 None => self.spill(index),
@@ -357,26 +394,24 @@ impl<M: Masm> State<M> {
         let mut busy = RegSet::EMPTY;
         let mut aliases = vec![0; self.locals.len()];
         for (index, value) in self.stack.iter().enumerate() {
-            match value.loc {
-                Loc::Reg(reg) if self.temps.contains(reg) => {
-                    assert!(!busy.contains(reg), "{reg:?} holds two values");
-                    assert_eq!(
-                        reg.is_vector(),
-                        is_vector(value.kind),
-                        "value {index} in a register of the other class"
-                    );
-                    busy.insert(reg);
-                }
-                Loc::Reg(_) => {
-                    assert_eq!(index + 1, self.stack.len(), "a pin holds a value that is not about to be set")
-                }
-                Loc::Local(local) => aliases[local as usize] += 1,
-                Loc::Flags(_) => assert_eq!(index + 1, self.stack.len(), "flags below the top"),
-                Loc::Const(_) | Loc::Slot => {}
+            if let Some(reg) = value.temp {
+                assert_eq!(value.src, Src::Reg(reg), "value {index} is not in its temporary");
+                assert!(!busy.contains(reg), "{reg:?} holds two values");
+                assert_eq!(reg.is_vector(), is_vector(value.kind), "value {index} in a register of the other class");
+                assert!(self.temps.contains(reg) && index >= self.temps_from, "value {index} in {reg:?}");
+                busy.insert(reg);
+            } else if value.local != NO_LOCAL {
+                assert_eq!(value.src, self.local(value.local), "value {index} is not where its local is");
+                aliases[value.local as usize] += 1;
+            } else if let Src::Reg(_) = value.src {
+                assert_eq!(index + 1, self.stack.len(), "a pin holds a value that is not about to be set");
+            } else if let Src::Slot(slot) = value.src {
+                assert_eq!(slot, self.slot(index), "value {index} is in another one's slot");
             }
-            let settled = matches!(value.loc, Loc::Const(_) | Loc::Slot);
-            assert!(index >= self.settled || settled, "value {index} is not settled");
+            assert!(index >= self.settled || value.is_settled(), "value {index} is not settled");
         }
+        assert!(self.marked >= self.settled.max(self.temps_from), "a mark above the higher one");
+        assert!(self.marked <= self.stack.len(), "a mark above the stack");
         assert_eq!(self.free, self.temps.minus(busy), "free registers");
         for (local, &count) in self.locals.iter().zip(&aliases) {
             assert_eq!(local.aliases, count, "aliases");

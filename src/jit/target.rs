@@ -1,6 +1,7 @@
 //! The machines that code is produced for. Either machine's code can be produced on either: which one is chosen once for a
 //! module, and all behind that choice is compiled for each of them.
 
+use super::buffer::Buffer;
 use super::compile::{Driven as _, Driver};
 use super::env::Signature;
 use super::masm::Masm;
@@ -143,7 +144,7 @@ pub(crate) trait Backend: Masm + Send {
     /// For code of about `size` bytes.
     fn new(features: Self::Features, size: usize) -> Self;
     fn code(&self) -> &[u8];
-    fn into_code(self) -> Vec<u8>;
+    fn into_code(self) -> Buffer;
     fn relocations(&self) -> &[Relocation];
     /// Fills in the distance from `field` to `target`.
     fn relocate(text: &mut [u8], field: u32, target: u32);

@@ -36,6 +36,7 @@ use super::scan::Stats;
 use super::state::{Loc, Operand, State};
 use super::unwind::Unwind;
 use control::Frame;
+use decode::Immediate;
 use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody};
 
 /// Functions smaller than this that call nothing do without a stack check: the limit leaves room for them.
@@ -58,6 +59,8 @@ pub(crate) struct Walk<'a, M> {
     /// The function's code, and where in it the present operator begins.
     code: &'a [u8],
     at: usize,
+    /// Where it ends, as far as somebody asks what follows.
+    next: usize,
     /// Whether the present operator can be executed.
     reachable: bool,
     /// The position that the function's code must not pass.
@@ -85,6 +88,7 @@ impl<'a, M: Masm> Walk<'a, M> {
             moves: Moves::default(),
             code: &[],
             at: 0,
+            next: 0,
             reachable: true,
             limit: 0,
             scaled: None,
@@ -149,6 +153,7 @@ impl<'a, M: Masm> Walk<'a, M> {
             next = match self.common() {
                 Some(next) => next,
                 None => {
+                    self.next = next + self.opcode_len();
                     reader = BinaryReader::new_features(&self.code[next..], start + next as u64, reader.features());
                     reader.visit_operator(self)?;
                     (reader.original_position() - start) as usize
@@ -189,7 +194,7 @@ impl<'a, M: Masm> Walk<'a, M> {
     fn declare(&mut self, params: &[Kind], body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
         let locals = &mut self.state.locals;
         locals.clear();
-        let local = |kind| Local { kind, pin: None, home: 0, aliases: 0 };
+        let local = |kind| Local { kind, pin: None, home: 0, src: Src::Slot(0), aliases: 0 };
         locals.extend(params.iter().map(|&kind| local(kind)));
         for declared in body.get_locals_reader()? {
             let (count, ty) = declared?;
@@ -264,37 +269,46 @@ impl<'a, M: Masm> Walk<'a, M> {
 
     // What comes next.
 
-    /// The opcode `ahead` bytes after the present operator's.
-    fn opcode(&self, ahead: usize) -> u8 {
-        self.code.get(self.at + ahead).copied().unwrap_or(0)
+    /// The byte at a place of the code; 0 behind its end.
+    #[inline]
+    fn byte(&self, at: usize) -> u8 {
+        self.code.get(at).copied().unwrap_or(0)
     }
 
-    /// Whether the operator `ahead` uses a condition as it is.
-    fn condition_wanted(&self, ahead: usize) -> bool {
+    /// The opcode of the next operator.
+    #[inline]
+    fn following(&self) -> u8 {
+        self.byte(self.next)
+    }
+
+    /// Whether the next operator uses a condition as it is.
+    #[inline]
+    fn condition_wanted(&self) -> bool {
         const BR_IF: u8 = 0x0d;
         const IF: u8 = 0x04;
         const SELECT: u8 = 0x1b;
         const I32_EQZ: u8 = 0x45;
-        matches!(self.opcode(ahead), BR_IF | IF | SELECT | I32_EQZ)
+        matches!(self.following(), BR_IF | IF | SELECT | I32_EQZ)
     }
 
     /// How many bytes the present operator's opcode takes.
     fn opcode_len(&self) -> usize {
-        const SIMD: u8 = 0xfd;
-        if self.opcode(0) == SIMD { 1 + self.leb_len(1) } else { 1 }
+        const PREFIXES: [u8; 2] = [0xfc, 0xfd];
+        if PREFIXES.contains(&self.byte(self.at)) { 1 + self.leb_len(self.at + 1) } else { 1 }
     }
 
-    /// How many bytes the LEB128 number `ahead` takes.
-    fn leb_len(&self, ahead: usize) -> usize {
-        let rest = self.code.get(self.at + ahead..).unwrap_or(&[]);
+    /// How many bytes the LEB128 number at `at` takes.
+    fn leb_len(&self, at: usize) -> usize {
+        let rest = self.code.get(at..).unwrap_or(&[]);
         rest.iter().position(|byte| byte & 0x80 == 0).map_or(0, |last| last + 1)
     }
 
-    /// The register for a result, and the operands released: the pin of the local that the operator `ahead` sets, an
+    /// The register for a result, and the operands released: the pin of the local that the next operator sets, an
     /// operand's own temporary, or another.
-    fn result<const N: usize>(&mut self, kind: Kind, ahead: usize, operands: [Operand; N]) -> Reg {
+    #[inline]
+    fn result<const N: usize>(&mut self, kind: Kind, operands: [Operand; N]) -> Reg {
         // Values that stand for the local are moved while the operands still keep their registers.
-        let pin = self.wanted_pin(kind, ahead);
+        let pin = self.wanted_pin(kind);
         for operand in operands {
             self.state.release(operand);
         }
@@ -312,31 +326,28 @@ impl<'a, M: Masm> Walk<'a, M> {
         }
     }
 
-    fn wanted_pin(&mut self, kind: Kind, ahead: usize) -> Option<Reg> {
+    /// The pin of the local that the next operator sets to a value of this kind.
+    #[inline]
+    fn wanted_pin(&mut self, kind: Kind) -> Option<Reg> {
         const LOCAL_SET: u8 = 0x21;
         const LOCAL_TEE: u8 = 0x22;
-        if !matches!(self.opcode(ahead), LOCAL_SET | LOCAL_TEE) {
-            return None;
-        }
-        let mut index = 0u32;
-        for (i, &byte) in self.code.get(self.at + ahead + 1..)?.iter().take(5).enumerate() {
-            index |= u32::from(byte & 0x7f) << (7 * i);
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        let local = self.state.locals.get(index as usize)?;
+        if matches!(self.following(), LOCAL_SET | LOCAL_TEE) { self.pin_to_set(kind) } else { None }
+    }
+
+    fn pin_to_set(&mut self, kind: Kind) -> Option<Reg> {
+        let index = u32::read(self.code, &mut (self.next + 1));
+        let local = self.state.locals[index as usize];
         let pin = local.pin.filter(|_| local.kind == kind)?;
         self.state.unalias(index);
         Some(pin)
     }
 
     /// Pushes a comparison's outcome: as flags where the next operator asks for a condition, else as a number.
-    fn push_cond(&mut self, cond: Cond, ahead: usize) {
-        if self.condition_wanted(ahead) {
+    fn push_cond(&mut self, cond: Cond) {
+        if self.condition_wanted() {
             return self.state.push(Kind::I32, Loc::Flags(cond));
         }
-        let dst = self.result(Kind::I32, ahead, []);
+        let dst = self.result(Kind::I32, []);
         self.state.m.set(cond, dst);
         self.state.push_reg(Kind::I32, dst);
     }

@@ -13,7 +13,7 @@ use kitbag_fs::Bytes;
 
 use super::{Code, Module, parse, text};
 use crate::code::{CodeInfo, CodeMemory, FileMapping};
-use crate::jit::{self, Target};
+use crate::jit::{self, Buffer, Target};
 use crate::native::{Contents, ModuleId, Native, NativeProblem};
 use crate::{Engine, Error, Result};
 
@@ -95,7 +95,7 @@ impl Module {
     /// this process can. What is checked shows mistakes, not malice.
     pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
         let native = Native::open(engine, Bytes::copy_from_slice(bytes.as_ref()))?;
-        let memory = CodeMemory::new(native.text())?;
+        let memory = CodeMemory::new(Buffer::from(native.text()))?;
         Module::from_native(engine, native, memory)
     }
 
@@ -153,7 +153,7 @@ impl Module {
         // SAFETY: the caller's promise.
         let mapped = unsafe { CodeMemory::map(file, range) };
         // Where it cannot be mapped, as on a file system from which nothing is executed, it is copied.
-        let memory = mapped.or_else(|_| CodeMemory::new(native.text()))?;
+        let memory = mapped.or_else(|_| CodeMemory::new(Buffer::from(native.text())))?;
         Module::from_native(engine, native, memory)
     }
 

@@ -26,7 +26,7 @@ impl<M: Masm> Walk<'_, M> {
     pub(super) fn int(&mut self, op: IntOp, width: Width) {
         match (op, self.scaled.take()) {
             (IntOp::Add, Some(shift)) => return self.add_scaled(width, shift),
-            (IntOp::And, _) if self.condition_wanted(1) => return self.test(width),
+            (IntOp::And, _) if self.condition_wanted() => return self.test(width),
             (IntOp::Shl, _) if self.scale(width) => return,
             _ => {}
         }
@@ -34,7 +34,7 @@ impl<M: Masm> Walk<'_, M> {
         let fixed = self.state.m.fixed(op, width, rhs.src);
         if fixed.clobbers.is_empty() {
             let l = self.state.in_reg(&mut lhs);
-            let dst = self.result(width.int(), 1, [lhs, rhs]);
+            let dst = self.result(width.int(), [lhs, rhs]);
             self.state.m.int_op(op, width, dst, l, rhs.src);
             self.state.push_reg(width.int(), dst);
         } else {
@@ -57,7 +57,7 @@ impl<M: Masm> Walk<'_, M> {
             self.state.take(reg);
         }
         // What is wanted as pin is known while the operands keep their registers.
-        let pin = fixed.dst.or_else(|| self.wanted_pin(width.int(), 1));
+        let pin = fixed.dst.or_else(|| self.wanted_pin(width.int()));
         self.state.release(lhs);
         self.state.release(rhs);
         for reg in fixed.clobbers {
@@ -95,7 +95,7 @@ impl<M: Masm> Walk<'_, M> {
             Width::W32 => I32_ADD,
             Width::W64 => I64_ADD,
         };
-        if self.opcode(1) != add {
+        if self.following() != add {
             return false;
         }
         let (_, Src::Imm(shift @ 1..=3)) = self.state.peek(0) else { return false };
@@ -109,7 +109,7 @@ impl<M: Masm> Walk<'_, M> {
         let mut base = self.state.pop();
         let i = self.state.in_reg(&mut index);
         let b = self.state.in_reg(&mut base);
-        let dst = self.result(width.int(), 1, [base, index]);
+        let dst = self.result(width.int(), [base, index]);
         self.state.m.add_scaled(width, dst, b, i, shift);
         self.state.push_reg(width.int(), dst);
     }
@@ -126,7 +126,7 @@ impl<M: Masm> Walk<'_, M> {
 
     pub(super) fn int_unary(&mut self, op: IntUnOp, width: Width) {
         let src = self.state.pop();
-        let dst = self.result(width.int(), 1, [src]);
+        let dst = self.result(width.int(), [src]);
         self.state.m.int_unop(op, width, dst, src.src);
         self.state.push_reg(width.int(), dst);
     }
@@ -148,12 +148,12 @@ impl<M: Masm> Walk<'_, M> {
         }
         self.state.release(lhs);
         self.state.release(rhs);
-        self.push_cond(cond, 1);
+        self.push_cond(cond);
     }
 
     pub(super) fn eqz(&mut self, width: Width) {
         if let Some(cond) = self.state.pop_flags() {
-            return self.push_cond(cond.negated(), 1);
+            return self.push_cond(cond.negated());
         }
         self.state.push(width.int(), Loc::Const(0));
         self.compare(Cond::Eq, width);
@@ -164,7 +164,7 @@ impl<M: Masm> Walk<'_, M> {
         let mut lhs = self.state.pop();
         let r = self.state.in_reg(&mut rhs);
         let l = self.state.in_reg(&mut lhs);
-        let dst = self.result(width.float(), 1, [lhs, rhs]);
+        let dst = self.result(width.float(), [lhs, rhs]);
         self.state.m.float_op(op, width, dst, l, r);
         self.state.push_reg(width.float(), dst);
     }
@@ -172,7 +172,7 @@ impl<M: Masm> Walk<'_, M> {
     pub(super) fn float_unary(&mut self, op: FloatUnOp, width: Width) {
         let mut src = self.state.pop();
         let s = self.state.in_reg(&mut src);
-        let dst = self.result(width.float(), 1, [src]);
+        let dst = self.result(width.float(), [src]);
         self.state.m.float_unop(op, width, dst, s);
         self.state.push_reg(width.float(), dst);
     }
@@ -185,15 +185,14 @@ impl<M: Masm> Walk<'_, M> {
         self.state.m.compare_floats(width, cond, l, r);
         self.state.release(lhs);
         self.state.release(rhs);
-        self.push_cond(cond, 1);
+        self.push_cond(cond);
     }
 
-    /// Conversions of two bytes' opcode say how far the next operator is.
-    pub(super) fn convert(&mut self, op: Convert, ahead: usize) {
+    pub(super) fn convert(&mut self, op: Convert) {
         let mut src = self.state.pop();
         let s = self.state.in_reg(&mut src);
         let kind = op.result();
-        let dst = self.result(kind, ahead, [src]);
+        let dst = self.result(kind, [src]);
         self.state.m.convert(op, dst, s);
         self.state.push_reg(kind, dst);
     }
@@ -205,18 +204,18 @@ impl<M: Masm> Walk<'_, M> {
         }
     }
 
-    pub(super) fn select(&mut self, ahead: usize) {
+    pub(super) fn select(&mut self) {
         let cond = self.pop_condition();
         let mut no = self.state.pop();
         let mut yes = self.state.pop();
         let kind = no.kind;
-        if let Some(pin) = self.wanted_pin(kind, ahead)
+        if let Some(pin) = self.wanted_pin(kind)
             && yes.src == Src::Reg(pin)
         {
             std::mem::swap(&mut yes, &mut no);
             return self.select_into(kind, cond.negated(), pin, yes, no);
         }
-        let dst = self.wanted_pin(kind, ahead).or(no.temp).unwrap_or_else(|| self.state.alloc(is_vector(kind)));
+        let dst = self.wanted_pin(kind).or(no.temp).unwrap_or_else(|| self.state.alloc(is_vector(kind)));
         self.select_into(kind, cond, dst, yes, no);
     }
 

@@ -59,10 +59,11 @@ fn short_signed(code: &[u8], at: &mut usize) -> Option<i32> {
 fn unsigned(code: &[u8], at: &mut usize) -> u64 {
     let byte = code[*at];
     *at += 1;
-    if byte < 0x80 {
-        return u64::from(byte);
-    }
-    let mut value = u64::from(byte & 0x7f);
+    if byte < 0x80 { u64::from(byte) } else { rest_of_unsigned(code, at, u64::from(byte & 0x7f)) }
+}
+
+/// The further bytes of the number.
+fn rest_of_unsigned(code: &[u8], at: &mut usize, mut value: u64) -> u64 {
     let mut shift = 7;
     loop {
         let byte = code[*at];
@@ -78,8 +79,14 @@ fn unsigned(code: &[u8], at: &mut usize) -> u64 {
 /// A signed LEB128 number.
 #[inline]
 fn signed(code: &[u8], at: &mut usize) -> i64 {
-    let mut value = 0;
-    let mut shift = 0;
+    let byte = code[*at];
+    *at += 1;
+    if byte < 0x80 { i64::from(byte) << 57 >> 57 } else { rest_of_signed(code, at, i64::from(byte & 0x7f)) }
+}
+
+/// The further bytes of the number.
+fn rest_of_signed(code: &[u8], at: &mut usize, mut value: i64) -> i64 {
+    let mut shift = 7;
     loop {
         let byte = code[*at];
         *at += 1;
@@ -174,26 +181,20 @@ fn natural_alignment(opcode: u8) -> u8 {
     ALIGNMENTS[usize::from(opcode - FIRST)]
 }
 
-impl Immediate for BlockType {
-    #[inline]
-    fn read(code: &[u8], at: &mut usize) -> BlockType {
-        BlockType::short(code, at).expect("a block type of one byte")
-    }
-
-    #[inline]
-    fn short(code: &[u8], at: &mut usize) -> Option<BlockType> {
-        let ty = match *code.get(*at)? {
-            0x40 => BlockType::Empty,
-            0x7f => BlockType::Type(ValType::I32),
-            0x7e => BlockType::Type(ValType::I64),
-            0x7d => BlockType::Type(ValType::F32),
-            0x7c => BlockType::Type(ValType::F64),
-            0x7b => BlockType::Type(ValType::V128),
-            _ => return None,
-        };
-        *at += 1;
-        Some(ty)
-    }
+/// A block type of one byte, and behind it.
+#[inline]
+pub(super) fn short_block_type(code: &[u8], at: &mut usize) -> Option<BlockType> {
+    let ty = match *code.get(*at)? {
+        0x40 => BlockType::Empty,
+        0x7f => BlockType::Type(ValType::I32),
+        0x7e => BlockType::Type(ValType::I64),
+        0x7d => BlockType::Type(ValType::F32),
+        0x7c => BlockType::Type(ValType::F64),
+        0x7b => BlockType::Type(ValType::V128),
+        _ => return None,
+    };
+    *at += 1;
+    Some(ty)
 }
 
 #[cfg(test)]

@@ -29,9 +29,7 @@ impl Place {
 impl<M: Masm> Walk<'_, M> {
     pub(super) fn load(&mut self, op: Load, memarg: MemArg) {
         let Some(place) = self.place_in_memory(memarg, op.size()) else { return self.never(op.kind()) };
-        let ahead = self.opcode_len() + self.memarg_len();
-        let [a, b] = place.operands();
-        let dst = self.result(op.kind(), ahead, [a, b]);
+        let dst = self.result(op.kind(), place.operands());
         self.state.m.load(op, dst, place.address);
         self.state.push_reg(op.kind(), dst);
     }
@@ -53,14 +51,6 @@ impl<M: Masm> Walk<'_, M> {
             }
         }
         self.state.release(value);
-    }
-
-    /// How many bytes the present operator's memory argument takes.
-    pub(super) fn memarg_len(&self) -> usize {
-        let at = self.opcode_len();
-        let flags = self.leb_len(at);
-        let index = if self.opcode(at) & 0x40 != 0 { self.leb_len(at + flags) } else { 0 };
-        flags + index + self.leb_len(at + flags + index)
     }
 
     /// Takes an index off the stack and makes an address that is inside the memory, or faults, or was checked.
@@ -228,9 +218,8 @@ impl<M: Masm> Walk<'_, M> {
     pub(super) fn global_get(&mut self, index: u32) {
         let kind = self.env.globals[index as usize].kind;
         let (place, temp) = self.global(index);
-        let ahead = 1 + self.leb_len(1);
         let operand = Operand { kind: Kind::Ref, src: Src::Imm(0), temp };
-        let dst = self.result(kind, ahead, [operand]);
+        let dst = self.result(kind, [operand]);
         self.state.m.load_field(kind, dst, place);
         self.state.push_reg(kind, dst);
     }

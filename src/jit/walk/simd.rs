@@ -32,19 +32,19 @@ macro_rules! operators {
 }
 
 operators! {
-    visit_v128_load(memarg: MemArg) => load(Load::V128, memarg);
-    visit_v128_load8x8_s(memarg: MemArg) => load(Load::Extend(I16x8, S), memarg);
-    visit_v128_load8x8_u(memarg: MemArg) => load(Load::Extend(I16x8, U), memarg);
-    visit_v128_load16x4_s(memarg: MemArg) => load(Load::Extend(I32x4, S), memarg);
-    visit_v128_load16x4_u(memarg: MemArg) => load(Load::Extend(I32x4, U), memarg);
-    visit_v128_load32x2_s(memarg: MemArg) => load(Load::Extend(I64x2, S), memarg);
-    visit_v128_load32x2_u(memarg: MemArg) => load(Load::Extend(I64x2, U), memarg);
-    visit_v128_load8_splat(memarg: MemArg) => load(Load::Splat(I8x16), memarg);
-    visit_v128_load16_splat(memarg: MemArg) => load(Load::Splat(I16x8), memarg);
-    visit_v128_load32_splat(memarg: MemArg) => load(Load::Splat(I32x4), memarg);
-    visit_v128_load64_splat(memarg: MemArg) => load(Load::Splat(I64x2), memarg);
-    visit_v128_load32_zero(memarg: MemArg) => load(Load::Zero(W32), memarg);
-    visit_v128_load64_zero(memarg: MemArg) => load(Load::Zero(W64), memarg);
+    visit_v128_load(memarg: MemArg) => load_vector(Load::V128, memarg);
+    visit_v128_load8x8_s(memarg: MemArg) => load_vector(Load::Extend(I16x8, S), memarg);
+    visit_v128_load8x8_u(memarg: MemArg) => load_vector(Load::Extend(I16x8, U), memarg);
+    visit_v128_load16x4_s(memarg: MemArg) => load_vector(Load::Extend(I32x4, S), memarg);
+    visit_v128_load16x4_u(memarg: MemArg) => load_vector(Load::Extend(I32x4, U), memarg);
+    visit_v128_load32x2_s(memarg: MemArg) => load_vector(Load::Extend(I64x2, S), memarg);
+    visit_v128_load32x2_u(memarg: MemArg) => load_vector(Load::Extend(I64x2, U), memarg);
+    visit_v128_load8_splat(memarg: MemArg) => load_vector(Load::Splat(I8x16), memarg);
+    visit_v128_load16_splat(memarg: MemArg) => load_vector(Load::Splat(I16x8), memarg);
+    visit_v128_load32_splat(memarg: MemArg) => load_vector(Load::Splat(I32x4), memarg);
+    visit_v128_load64_splat(memarg: MemArg) => load_vector(Load::Splat(I64x2), memarg);
+    visit_v128_load32_zero(memarg: MemArg) => load_vector(Load::Zero(W32), memarg);
+    visit_v128_load64_zero(memarg: MemArg) => load_vector(Load::Zero(W64), memarg);
     visit_v128_store(memarg: MemArg) => store(Store::V128, memarg);
     visit_v128_load8_lane(memarg: MemArg, lane: u8) => load_lane(I8x16, lane, memarg);
     visit_v128_load16_lane(memarg: MemArg, lane: u8) => load_lane(I16x8, lane, memarg);
@@ -308,14 +308,14 @@ impl<M: Masm> Walk<'_, M> {
             self.state.in_reg(&mut rhs);
         }
         let l = self.state.in_reg(&mut lhs);
-        let dst = self.result(Kind::V128, self.opcode_len(), [lhs, rhs]);
+        let dst = self.result(Kind::V128, [lhs, rhs]);
         self.state.m.lanes(op, shape, dst, l, rhs.src);
         self.state.push_reg(Kind::V128, dst);
     }
 
     fn lanes_unary(&mut self, shape: Shape, op: LaneUnOp) {
         let src = self.pop_vector();
-        let dst = self.result(Kind::V128, self.opcode_len(), [src]);
+        let dst = self.result(Kind::V128, [src]);
         self.state.m.lanes_unary(op, shape, dst, src.reg());
         self.state.push_reg(Kind::V128, dst);
     }
@@ -326,7 +326,7 @@ impl<M: Masm> Walk<'_, M> {
             self.state.in_reg(&mut by);
         }
         let src = self.pop_vector();
-        let dst = self.result(Kind::V128, self.opcode_len(), [src, by]);
+        let dst = self.result(Kind::V128, [src, by]);
         self.state.m.lanes_shift(op, shape, dst, src.reg(), by.src);
         self.state.push_reg(Kind::V128, dst);
     }
@@ -335,12 +335,12 @@ impl<M: Masm> Walk<'_, M> {
         let src = self.pop_vector();
         let cond = self.state.m.lanes_test(test, shape, src.reg());
         self.state.release(src);
-        self.push_cond(cond, self.opcode_len());
+        self.push_cond(cond);
     }
 
     fn bitmask(&mut self, shape: Shape) {
         let src = self.pop_vector();
-        let dst = self.result(Kind::I32, self.opcode_len(), [src]);
+        let dst = self.result(Kind::I32, [src]);
         self.state.m.bitmask(shape, dst, src.reg());
         self.state.push_reg(Kind::I32, dst);
     }
@@ -356,38 +356,41 @@ impl<M: Masm> Walk<'_, M> {
             return self.vector_constant(shape.splat(bits));
         }
         let s = self.state.in_reg(&mut src);
-        let dst = self.result(Kind::V128, self.opcode_len(), [src]);
+        let dst = self.result(Kind::V128, [src]);
         self.state.m.splat(shape, dst, s);
         self.state.push_reg(Kind::V128, dst);
     }
 
     fn extract_lane(&mut self, shape: Shape, sign: Sign, lane: u8) {
+        self.next += 1;
         let src = self.pop_vector();
-        let dst = self.result(shape.lane(), self.opcode_len() + 1, [src]);
+        let dst = self.result(shape.lane(), [src]);
         self.state.m.extract_lane(shape, sign, lane, dst, src.reg());
         self.state.push_reg(shape.lane(), dst);
     }
 
     fn replace_lane(&mut self, shape: Shape, lane: u8) {
+        self.next += 1;
         let mut src = self.state.pop();
         let s = self.state.in_reg(&mut src);
         let vector = self.pop_vector();
-        let dst = self.result(Kind::V128, self.opcode_len() + 1, [vector, src]);
+        let dst = self.result(Kind::V128, [vector, src]);
         self.state.m.replace_lane(shape, lane, dst, vector.reg(), s);
         self.state.push_reg(Kind::V128, dst);
     }
 
     fn shuffle(&mut self, lanes: [u8; 16]) {
+        self.next += lanes.len();
         let (rhs, lhs) = (self.pop_vector(), self.pop_vector());
         let (l, r) = (lhs.reg(), rhs.reg());
-        let dst = self.result(Kind::V128, self.opcode_len() + 16, [lhs, rhs]);
+        let dst = self.result(Kind::V128, [lhs, rhs]);
         self.state.m.shuffle(lanes, dst, l, r);
         self.state.push_reg(Kind::V128, dst);
     }
 
     fn bitselect(&mut self) {
         let (mask, no, yes) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
-        let dst = self.result(Kind::V128, self.opcode_len(), [yes, no, mask]);
+        let dst = self.result(Kind::V128, [yes, no, mask]);
         self.state.m.bitselect(dst, yes.reg(), no.reg(), mask.reg());
         self.state.push_reg(Kind::V128, dst);
     }
@@ -397,7 +400,7 @@ impl<M: Masm> Walk<'_, M> {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
         let product = Operand::temporary(Kind::V128, self.state.alloc(true));
         self.state.m.lanes(LaneOp::Mul, shape, product.reg(), lhs.reg(), rhs.src);
-        let dst = self.result(Kind::V128, self.opcode_len(), [product, lhs, rhs, addend]);
+        let dst = self.result(Kind::V128, [product, lhs, rhs, addend]);
         self.state.m.lanes(op, shape, dst, addend.reg(), product.src);
         self.state.push_reg(Kind::V128, dst);
     }
@@ -408,9 +411,22 @@ impl<M: Masm> Walk<'_, M> {
         let sums = Operand::temporary(Kind::V128, self.state.alloc(true));
         self.state.m.lanes(LaneOp::Dot, I16x8, sums.reg(), lhs.reg(), rhs.src);
         self.state.m.lanes_unary(LaneUnOp::ExtAddPairwise(S), I32x4, sums.reg(), sums.reg());
-        let dst = self.result(Kind::V128, self.opcode_len(), [sums, lhs, rhs, addend]);
+        let dst = self.result(Kind::V128, [sums, lhs, rhs, addend]);
         self.state.m.lanes(LaneOp::Add, I32x4, dst, sums.reg(), addend.src);
         self.state.push_reg(Kind::V128, dst);
+    }
+
+    fn load_vector(&mut self, op: Load, memarg: MemArg) {
+        self.next += self.memarg_len();
+        self.load(op, memarg);
+    }
+
+    /// How many bytes the memory argument behind the opcode takes.
+    fn memarg_len(&self) -> usize {
+        const WITH_MEMORY: u8 = 0x40;
+        let flags = self.leb_len(self.next);
+        let memory = if self.byte(self.next) & WITH_MEMORY != 0 { self.leb_len(self.next + flags) } else { 0 };
+        flags + memory + self.leb_len(self.next + flags + memory)
     }
 
     fn load_lane(&mut self, shape: Shape, lane: u8, memarg: MemArg) {
@@ -419,9 +435,9 @@ impl<M: Masm> Walk<'_, M> {
             self.state.release(vector);
             return self.never(Kind::V128);
         };
-        let ahead = self.opcode_len() + self.memarg_len() + 1;
+        self.next += self.memarg_len() + 1;
         let [a, b] = place.operands();
-        let dst = self.result(Kind::V128, ahead, [vector, a, b]);
+        let dst = self.result(Kind::V128, [vector, a, b]);
         self.state.m.load_lane(shape, lane, dst, vector.reg(), place.address);
         self.state.push_reg(Kind::V128, dst);
     }

@@ -1,7 +1,7 @@
 //! The table of operators: each one's name, and the family that compiles it.
 
 use super::Walk;
-use super::decode::Immediate;
+use super::decode::{Immediate, short_block_type};
 use crate::jit::abi::Builtin;
 use crate::jit::env::Kind;
 use crate::jit::masm::Masm;
@@ -137,9 +137,9 @@ macro_rules! operators {
                     $(let $arg = <$ty>::short(code, &mut next)?;)*
                     visitor.$visit($($arg),*)
                 })*
-                0x02 => visitor.visit_block(BlockType::short(code, &mut next)?),
-                0x03 => visitor.visit_loop(BlockType::short(code, &mut next)?),
-                0x04 => visitor.visit_if(BlockType::short(code, &mut next)?),
+                0x02 => visitor.visit_block(short_block_type(code, &mut next)?),
+                0x03 => visitor.visit_loop(short_block_type(code, &mut next)?),
+                0x04 => visitor.visit_if(short_block_type(code, &mut next)?),
                 0x0b => visitor.visit_end(),
                 _ => return None,
             };
@@ -156,12 +156,13 @@ macro_rules! operators {
                 match u16::from(code[self.at]) {
                     $($opcode => {
                         $(let $arg = <$ty>::read(code, &mut at);)*
+                        self.next = at;
                         if self.reachable {
                             self.$family($($value),*);
                         }
                     })*
                     opcode @ 0x02..=0x04 => {
-                        let ty = BlockType::short(code, &mut at)?;
+                        let ty = short_block_type(code, &mut at)?;
                         self.open_block(BLOCKS[usize::from(opcode) - 2], ty);
                     }
                     0x05 => self.else_(),
@@ -187,7 +188,7 @@ operators! {
     0x10 visit_call(function_index: u32) => call(function_index);
     0x11 visit_call_indirect(type_index: u32, table_index: u32) => call_indirect(type_index, table_index);
     0x1a visit_drop() => drop();
-    0x1b visit_select() => select(1);
+    0x1b visit_select() => select();
     0x20 visit_local_get(local_index: u32) => local_get(local_index);
     0x21 visit_local_set(local_index: u32) => local_set(local_index);
     0x22 visit_local_tee(local_index: u32) => local_tee(local_index);
@@ -318,31 +319,31 @@ operators! {
     0xa4 visit_f64_min() => float(FloatOp::Min, W64);
     0xa5 visit_f64_max() => float(FloatOp::Max, W64);
     0xa6 visit_f64_copysign() => float(FloatOp::Copysign, W64);
-    0xa7 visit_i32_wrap_i64() => convert(Convert::Wrap, 1);
-    0xa8 visit_i32_trunc_f32_s() => convert(Convert::TruncS(W32, W32), 1);
-    0xa9 visit_i32_trunc_f32_u() => convert(Convert::TruncU(W32, W32), 1);
-    0xaa visit_i32_trunc_f64_s() => convert(Convert::TruncS(W64, W32), 1);
-    0xab visit_i32_trunc_f64_u() => convert(Convert::TruncU(W64, W32), 1);
-    0xac visit_i64_extend_i32_s() => convert(Convert::ExtendS, 1);
+    0xa7 visit_i32_wrap_i64() => convert(Convert::Wrap);
+    0xa8 visit_i32_trunc_f32_s() => convert(Convert::TruncS(W32, W32));
+    0xa9 visit_i32_trunc_f32_u() => convert(Convert::TruncU(W32, W32));
+    0xaa visit_i32_trunc_f64_s() => convert(Convert::TruncS(W64, W32));
+    0xab visit_i32_trunc_f64_u() => convert(Convert::TruncU(W64, W32));
+    0xac visit_i64_extend_i32_s() => convert(Convert::ExtendS);
     0xad visit_i64_extend_i32_u() => extend_unsigned();
-    0xae visit_i64_trunc_f32_s() => convert(Convert::TruncS(W32, W64), 1);
-    0xaf visit_i64_trunc_f32_u() => convert(Convert::TruncU(W32, W64), 1);
-    0xb0 visit_i64_trunc_f64_s() => convert(Convert::TruncS(W64, W64), 1);
-    0xb1 visit_i64_trunc_f64_u() => convert(Convert::TruncU(W64, W64), 1);
-    0xb2 visit_f32_convert_i32_s() => convert(Convert::FloatS(W32, W32), 1);
-    0xb3 visit_f32_convert_i32_u() => convert(Convert::FloatU(W32, W32), 1);
-    0xb4 visit_f32_convert_i64_s() => convert(Convert::FloatS(W64, W32), 1);
-    0xb5 visit_f32_convert_i64_u() => convert(Convert::FloatU(W64, W32), 1);
-    0xb6 visit_f32_demote_f64() => convert(Convert::Demote, 1);
-    0xb7 visit_f64_convert_i32_s() => convert(Convert::FloatS(W32, W64), 1);
-    0xb8 visit_f64_convert_i32_u() => convert(Convert::FloatU(W32, W64), 1);
-    0xb9 visit_f64_convert_i64_s() => convert(Convert::FloatS(W64, W64), 1);
-    0xba visit_f64_convert_i64_u() => convert(Convert::FloatU(W64, W64), 1);
-    0xbb visit_f64_promote_f32() => convert(Convert::Promote, 1);
-    0xbc visit_i32_reinterpret_f32() => convert(Convert::BitsOfFloat(W32), 1);
-    0xbd visit_i64_reinterpret_f64() => convert(Convert::BitsOfFloat(W64), 1);
-    0xbe visit_f32_reinterpret_i32() => convert(Convert::FloatOfBits(W32), 1);
-    0xbf visit_f64_reinterpret_i64() => convert(Convert::FloatOfBits(W64), 1);
+    0xae visit_i64_trunc_f32_s() => convert(Convert::TruncS(W32, W64));
+    0xaf visit_i64_trunc_f32_u() => convert(Convert::TruncU(W32, W64));
+    0xb0 visit_i64_trunc_f64_s() => convert(Convert::TruncS(W64, W64));
+    0xb1 visit_i64_trunc_f64_u() => convert(Convert::TruncU(W64, W64));
+    0xb2 visit_f32_convert_i32_s() => convert(Convert::FloatS(W32, W32));
+    0xb3 visit_f32_convert_i32_u() => convert(Convert::FloatU(W32, W32));
+    0xb4 visit_f32_convert_i64_s() => convert(Convert::FloatS(W64, W32));
+    0xb5 visit_f32_convert_i64_u() => convert(Convert::FloatU(W64, W32));
+    0xb6 visit_f32_demote_f64() => convert(Convert::Demote);
+    0xb7 visit_f64_convert_i32_s() => convert(Convert::FloatS(W32, W64));
+    0xb8 visit_f64_convert_i32_u() => convert(Convert::FloatU(W32, W64));
+    0xb9 visit_f64_convert_i64_s() => convert(Convert::FloatS(W64, W64));
+    0xba visit_f64_convert_i64_u() => convert(Convert::FloatU(W64, W64));
+    0xbb visit_f64_promote_f32() => convert(Convert::Promote);
+    0xbc visit_i32_reinterpret_f32() => convert(Convert::BitsOfFloat(W32));
+    0xbd visit_i64_reinterpret_f64() => convert(Convert::BitsOfFloat(W64));
+    0xbe visit_f32_reinterpret_i32() => convert(Convert::FloatOfBits(W32));
+    0xbf visit_f64_reinterpret_i64() => convert(Convert::FloatOfBits(W64));
 
     // sign extension
     0xc0 visit_i32_extend8_s() => int_unary(IntUnOp::Extend8, W32);
@@ -352,14 +353,14 @@ operators! {
     0xc4 visit_i64_extend32_s() => int_unary(IntUnOp::Extend32, W64);
 
     // saturating float to int
-    0xfc00 visit_i32_trunc_sat_f32_s() => convert(Convert::SatS(W32, W32), 2);
-    0xfc01 visit_i32_trunc_sat_f32_u() => convert(Convert::SatU(W32, W32), 2);
-    0xfc02 visit_i32_trunc_sat_f64_s() => convert(Convert::SatS(W64, W32), 2);
-    0xfc03 visit_i32_trunc_sat_f64_u() => convert(Convert::SatU(W64, W32), 2);
-    0xfc04 visit_i64_trunc_sat_f32_s() => convert(Convert::SatS(W32, W64), 2);
-    0xfc05 visit_i64_trunc_sat_f32_u() => convert(Convert::SatU(W32, W64), 2);
-    0xfc06 visit_i64_trunc_sat_f64_s() => convert(Convert::SatS(W64, W64), 2);
-    0xfc07 visit_i64_trunc_sat_f64_u() => convert(Convert::SatU(W64, W64), 2);
+    0xfc00 visit_i32_trunc_sat_f32_s() => convert(Convert::SatS(W32, W32));
+    0xfc01 visit_i32_trunc_sat_f32_u() => convert(Convert::SatU(W32, W32));
+    0xfc02 visit_i32_trunc_sat_f64_s() => convert(Convert::SatS(W64, W32));
+    0xfc03 visit_i32_trunc_sat_f64_u() => convert(Convert::SatU(W64, W32));
+    0xfc04 visit_i64_trunc_sat_f32_s() => convert(Convert::SatS(W32, W64));
+    0xfc05 visit_i64_trunc_sat_f32_u() => convert(Convert::SatU(W32, W64));
+    0xfc06 visit_i64_trunc_sat_f64_s() => convert(Convert::SatS(W64, W64));
+    0xfc07 visit_i64_trunc_sat_f64_u() => convert(Convert::SatU(W64, W64));
 
     // bulk memory
     0xfc08 visit_memory_init(data_index: u32, mem: u32) => runtime(Builtin::memory_init, &[mem, data_index], 3, None);
@@ -417,7 +418,8 @@ impl<M: Masm> Walk<'_, M> {
 
     /// Where the type takes one byte, the next operator's place is known.
     fn typed_select(&mut self) {
-        let short = self.opcode(1) == 1 && matches!(self.opcode(2), 0x6f | 0x70 | 0x7b..=0x7f);
-        self.select(if short { 3 } else { 0 });
+        let short = self.byte(self.next) == 1 && matches!(self.byte(self.next + 1), 0x6f | 0x70 | 0x7b..=0x7f);
+        self.next = if short { self.next + 2 } else { self.code.len() };
+        self.select();
     }
 }

@@ -216,11 +216,11 @@ impl Backend for Assembler {
     }
 
     fn code(&self) -> &[u8] {
-        self.buf.bytes()
+        &self.buf
     }
 
-    fn into_code(self) -> Vec<u8> {
-        self.buf.into_bytes()
+    fn into_code(self) -> Buffer {
+        self.buf
     }
 
     fn relocations(&self) -> &[Relocation] {
