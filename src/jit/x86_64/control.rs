@@ -1,6 +1,7 @@
 //! Jumps, frames, traps and calls, and what is put off to a function's end.
 
-use super::{Assembler, Cold, Parts, R11, RSP, asm, field, from_mem, parts};
+use super::encode::{CMP, LEA, LOAD64};
+use super::{Assembler, Cold, R11, RDI, RSP, asm, field};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
 use crate::jit::lanes::{LaneOp, LaneShift, LaneTest, LaneUnOp, Shape, Sign};
@@ -62,8 +63,7 @@ impl Assembler {
 
     fn branch_code(&mut self, code: u8, label: &mut Label) {
         if !self.short_jump(0x70 | code, label) {
-            self.buf.push(0x0f);
-            self.buf.push(0x80 | code);
+            self.buf.put(0x800f | u64::from(code) << 8, 2);
             self.jump_field(label);
         }
     }
@@ -164,12 +164,12 @@ impl Assembler {
     /// Takes RAX from an index to its entry in the table, which is of the right type.
     fn find_entry(&mut self, table: u32, signature: u32) {
         const _: () = assert!(size_of::<TableEntry>() == 32);
-        from_mem!(self, field(table), mov Rq(R11.number()));
+        self.op_mem(LOAD64, R11.number(), field(table));
         asm!(self; cmp rax, [r11 + offset_of!(Table, len) as i32]);
         self.trap_if(Cond::GeU, TrapCode::UndefinedElement);
         asm!(self; shl rax, 5; add rax, [r11 + offset_of!(Table, base) as i32]);
         asm!(self; mov r11d, [rax + offset_of!(TableEntry, signature) as i32]);
-        from_mem!(self, field(signature), cmp r11d);
+        self.op_mem(CMP.op(Width::W32), R11.number(), field(signature));
         let mut mismatch = Label::default();
         self.branch(Cond::Ne, &mut mismatch);
         self.delay(Cold::Mismatch { from: mismatch });
@@ -223,11 +223,11 @@ impl Assembler {
         let limit = field(offset_of!(Context, stack_limit) as u32);
         let size = Self::frame_size(plan);
         if size <= 1024 {
-            from_mem!(self, limit, cmp rsp);
+            self.op_mem(CMP.op(Width::W64), RSP.number(), limit);
         } else {
             let below = Address { offset: -(size as i32), ..Address::new(RSP, 0) };
-            from_mem!(self, below, lea Rq(R11.number()));
-            from_mem!(self, limit, cmp Rq(R11.number()));
+            self.op_mem(LEA.sized(Width::W64), R11.number(), below);
+            self.op_mem(CMP.op(Width::W64), R11.number(), limit);
         }
         self.trap_if(Cond::LtU, TrapCode::StackOverflow);
     }
@@ -339,7 +339,7 @@ impl Masm for Assembler {
     }
 
     fn address_of(&mut self, dst: Reg, place: Address) {
-        from_mem!(self, place, lea Rq(dst.number()));
+        self.op_mem(LEA.sized(Width::W64), dst.number(), place);
     }
 
     fn jump(&mut self, label: &mut Label) {
@@ -405,7 +405,7 @@ impl Masm for Assembler {
     fn spend_fuel(&mut self, units: u32) {
         // What is subtracted is sign-extended from 32 bits; no function of a valid module has so many operators.
         let units = i32::try_from(units).unwrap_or(i32::MAX);
-        from_mem!(self, field(offset_of!(Context, fuel) as u32), mov Rq(R11.number()));
+        self.op_mem(LOAD64, R11.number(), field(offset_of!(Context, fuel) as u32));
         asm!(self; sub QWORD [r11], units);
     }
 
@@ -551,14 +551,13 @@ impl Masm for Assembler {
     }
 
     fn call(&mut self, function: u32) {
-        self.buf.push(0xe8);
-        self.relocations.push(Relocation { field: self.buf.position(), function });
-        self.buf.push_i32(0);
+        self.relocations.push(Relocation { field: self.buf.position() + 1, function });
+        self.buf.put(0xe8, 5);
         self.note_call();
     }
 
     fn call_import(&mut self, import: u32, result: Option<Kind>) {
-        from_mem!(self, field(import + offset_of!(Import, func) as u32), mov rdi);
+        self.op_mem(LOAD64, RDI.number(), field(import + offset_of!(Import, func) as u32));
         asm!(self; mov rsi, r15);
         let entry = (import + offset_of!(Import, entry) as u32) as i32;
         asm!(self; call QWORD [DWORD r15 + entry]);
@@ -566,7 +565,7 @@ impl Masm for Assembler {
     }
 
     fn call_builtin(&mut self, builtin: Builtin) {
-        from_mem!(self, field(offset_of!(Context, builtins) as u32), mov Rq(R11.number()));
+        self.op_mem(LOAD64, R11.number(), field(offset_of!(Context, builtins) as u32));
         let place = builtin.offset() as i32;
         asm!(self; mov rdi, r15; call QWORD [DWORD r11 + place]);
         match builtin {

@@ -1,8 +1,9 @@
 //! Integer arithmetic.
 
-use super::{Assembler, Parts, R11, RAX, RCX, RDX, asm, from_mem, parts};
+use super::encode::{ADD, AND, Alu, CMP, IMUL, LEA, LOAD_ZX16, LOAD32, OR, SUB, TEST, XOR};
+use super::{Assembler, R11, RAX, RCX, RDX, asm};
 use crate::jit::abi::TrapCode;
-use crate::jit::masm::{Dst, Fixed, Label, Masm, Src};
+use crate::jit::masm::{Address, Dst, Fixed, Label, Masm, Src};
 use crate::jit::ops::{Cond, IntOp, IntUnOp, Width};
 use crate::jit::reg::{Reg, RegSet};
 use dynasmrt::DynasmApi;
@@ -14,27 +15,6 @@ fn power_of_two(width: Width, bits: u64) -> Option<u8> {
         Width::W64 => bits,
     };
     bits.is_power_of_two().then(|| bits.trailing_zeros() as u8)
-}
-
-/// One two-operand instruction in its forms: `dst op= src`.
-macro_rules! two_operand {
-    ($self:ident, $width:expr, $dst:expr, $src:expr, $op:ident) => {{
-        let d = $dst.number();
-        match ($width, $src) {
-            (Width::W32, Src::Reg(src)) => asm!($self; $op Rd(d), Rd(src.number())),
-            (Width::W64, Src::Reg(src)) => asm!($self; $op Rq(d), Rq(src.number())),
-            (Width::W32, Src::Slot(from)) => from_mem!($self, $self.slot(from), $op Rd(d)),
-            (Width::W64, Src::Slot(from)) => from_mem!($self, $self.slot(from), $op Rq(d)),
-            (Width::W32, Src::Imm(bits)) => match i8::try_from(bits as i32) {
-                Ok(bits) => asm!($self; $op Rd(d), BYTE bits),
-                Err(_) => asm!($self; $op Rd(d), bits as i32),
-            },
-            (Width::W64, Src::Imm(bits)) => match i8::try_from(bits as i64) {
-                Ok(bits) => asm!($self; $op Rq(d), BYTE bits),
-                Err(_) => asm!($self; $op Rq(d), bits as i32),
-            },
-        }
-    }};
 }
 
 /// One shift or rotation: by a constant, or by CL.
@@ -87,12 +67,12 @@ impl Assembler {
             IntOp::And => self.and(width, dst, lhs, rhs),
             IntOp::Or => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
-                two_operand!(self, width, dst, rhs, or);
+                self.alu(OR, width, dst, rhs);
                 self.flags_tell(width, dst);
             }
             IntOp::Xor => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
-                two_operand!(self, width, dst, rhs, xor);
+                self.alu(XOR, width, dst, rhs);
                 self.flags_tell(width, dst);
             }
             IntOp::Shl | IntOp::ShrS | IntOp::ShrU | IntOp::Rotl | IntOp::Rotr => self.shift(op, width, dst, lhs, rhs),
@@ -105,6 +85,16 @@ impl Assembler {
                 }
                 rhs => self.divide(op, width, rhs),
             },
+        }
+    }
+
+    /// `dst op= src`. A constant is taken as 32 bits, and sign-extended.
+    fn alu(&mut self, op: Alu, width: Width, dst: Reg, src: Src) {
+        let d = dst.number();
+        match src {
+            Src::Reg(src) => self.op_reg(op.op(width), d, src.number()),
+            Src::Slot(from) => self.op_mem(op.op(width), d, self.slot(from)),
+            Src::Imm(bits) => self.alu_imm(op, width, d, bits as i32),
         }
     }
 
@@ -141,26 +131,20 @@ impl Assembler {
         match rhs {
             Src::Imm(bits) if dst != lhs => self.lea(width, dst, lhs, bits as i32),
             Src::Reg(rhs) if dst != lhs && dst != rhs => {
-                let (d, a, b) = (dst.number(), lhs.number(), rhs.number());
-                match width {
-                    Width::W32 => asm!(self; lea Rd(d), [BYTE Rq(a) + Rq(b) + 0]),
-                    Width::W64 => asm!(self; lea Rq(d), [BYTE Rq(a) + Rq(b) + 0]),
-                }
+                let place = Address { base: lhs, index: Some(rhs), offset: 0, index64: true };
+                self.op_mem(LEA.sized(width), dst.number(), place);
             }
             rhs => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
-                two_operand!(self, width, dst, rhs, add);
+                self.alu(ADD, width, dst, rhs);
                 self.flags_tell(width, dst);
             }
         }
     }
 
     fn lea(&mut self, width: Width, dst: Reg, base: Reg, offset: i32) {
-        let place = crate::jit::masm::Address { base, index: None, offset, index64: false };
-        match width {
-            Width::W32 => from_mem!(self, place, lea Rd(dst.number())),
-            Width::W64 => from_mem!(self, place, lea Rq(dst.number())),
-        }
+        let place = Address { base, index: None, offset, index64: false };
+        self.op_mem(LEA.sized(width), dst.number(), place);
     }
 
     fn sub(&mut self, width: Width, dst: Reg, lhs: Reg, rhs: Src) {
@@ -172,11 +156,11 @@ impl Assembler {
                     Width::W32 => asm!(self; neg Rd(dst.number())),
                     Width::W64 => asm!(self; neg Rq(dst.number())),
                 }
-                two_operand!(self, width, dst, Src::Reg(lhs), add);
+                self.alu(ADD, width, dst, Src::Reg(lhs));
             }
             rhs => {
                 self.mov_impl(width.int(), Dst::Reg(dst), Src::Reg(lhs));
-                two_operand!(self, width, dst, rhs, sub);
+                self.alu(SUB, width, dst, rhs);
                 self.flags_tell(width, dst);
             }
         }
@@ -201,10 +185,8 @@ impl Assembler {
             rhs => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
                 match (width, rhs) {
-                    (Width::W32, Src::Slot(from)) => from_mem!(self, self.slot(from), imul Rd(d)),
-                    (Width::W64, Src::Slot(from)) => from_mem!(self, self.slot(from), imul Rq(d)),
-                    (Width::W32, Src::Reg(rhs)) => asm!(self; imul Rd(d), Rd(rhs.number())),
-                    (Width::W64, Src::Reg(rhs)) => asm!(self; imul Rq(d), Rq(rhs.number())),
+                    (width, Src::Slot(from)) => self.op_mem(IMUL.sized(width), d, self.slot(from)),
+                    (width, Src::Reg(rhs)) => self.op_reg(IMUL.sized(width), d, rhs.number()),
                     (_, Src::Imm(_)) => unreachable!("constants have forms of their own"),
                 }
             }
@@ -215,11 +197,11 @@ impl Assembler {
         let (d, l) = (dst.number(), lhs.number());
         match rhs {
             Src::Imm(0xff) => asm!(self; movzx Rd(d), Rb(l)),
-            Src::Imm(0xffff) => asm!(self; movzx Rd(d), Rw(l)),
-            Src::Imm(0xffff_ffff) if width == Width::W64 => asm!(self; mov Rd(d), Rd(l)),
+            Src::Imm(0xffff) => self.op_reg(LOAD_ZX16, d, l),
+            Src::Imm(0xffff_ffff) if width == Width::W64 => self.op_reg(LOAD32, d, l),
             rhs => {
                 let rhs = self.first_operand(width, dst, lhs, rhs);
-                two_operand!(self, width, dst, rhs, and);
+                self.alu(AND, width, dst, rhs);
                 self.flags_tell(width, dst);
             }
         }
@@ -338,7 +320,7 @@ impl Assembler {
             self.add(width, dst, lhs, Src::Reg(R11));
             // Clear the low bits of what is subtracted: lhs - (dst rounded down), kept in `dst`.
             self.keep_low(width, dst, power);
-            two_operand!(self, width, dst, Src::Reg(R11), sub);
+            self.alu(SUB, width, dst, Src::Reg(R11));
         }
     }
 
@@ -403,7 +385,7 @@ impl Assembler {
         }
         self.imm(dst, ones);
         self.select(width.int(), Cond::Ne, dst, Src::Reg(R11));
-        two_operand!(self, width, dst, Src::Imm(u64::from(width.bits() - 1)), xor);
+        self.alu(XOR, width, dst, Src::Imm(u64::from(width.bits() - 1)));
     }
 
     fn ctz_by_scan(&mut self, width: Width, dst: Reg, src: Reg) {
@@ -438,7 +420,7 @@ impl Assembler {
     pub(super) fn compare_impl(&mut self, width: Width, lhs: Src, rhs: Src) {
         let lhs = match (lhs, rhs) {
             (Src::Slot(place), Src::Imm(bits)) if i32::try_from(bits as i64).is_ok() || width == Width::W32 => {
-                return self.compare_slot(width, place, bits as i32);
+                return self.alu_mem_imm(CMP, width, self.slot(place), bits as i32);
             }
             (lhs, _) => lhs,
         };
@@ -452,33 +434,8 @@ impl Assembler {
         let lhs = self.in_reg(width.int(), lhs);
         let l = lhs.number();
         match (width, rhs) {
-            (Width::W32, Src::Imm(0)) => asm!(self; test Rd(l), Rd(l)),
-            (Width::W64, Src::Imm(0)) => asm!(self; test Rq(l), Rq(l)),
-            (width, Src::Imm(bits)) => self.compare_imm(width, l, bits as i32),
-            (Width::W32, Src::Reg(rhs)) => asm!(self; cmp Rd(l), Rd(rhs.number())),
-            (Width::W64, Src::Reg(rhs)) => asm!(self; cmp Rq(l), Rq(rhs.number())),
-            (Width::W32, Src::Slot(from)) => from_mem!(self, self.slot(from), cmp Rd(l)),
-            (Width::W64, Src::Slot(from)) => from_mem!(self, self.slot(from), cmp Rq(l)),
-        }
-    }
-
-    /// The short form by hand: the assembler's table finds the long one first.
-    fn compare_imm(&mut self, width: Width, l: u8, bits: i32) {
-        match (i8::try_from(bits), width) {
-            (Ok(bits), width) => {
-                let rex = if width == Width::W64 { 0x48 } else { 0x40 };
-                self.buf.extend(&[rex | (l >> 3), 0x83, 0xf8 | (l & 7), bits as u8]);
-            }
-            (Err(_), Width::W32) => asm!(self; cmp Rd(l), bits),
-            (Err(_), Width::W64) => asm!(self; cmp Rq(l), bits),
-        }
-    }
-
-    fn compare_slot(&mut self, width: Width, place: u32, bits: i32) {
-        use super::to_mem;
-        match width {
-            Width::W32 => to_mem!(self, self.slot(place), cmp DWORD => bits),
-            Width::W64 => to_mem!(self, self.slot(place), cmp QWORD => bits),
+            (width, Src::Imm(0)) => self.op_reg(TEST.sized(width), l, l),
+            (width, rhs) => self.alu(CMP, width, lhs, rhs),
         }
     }
 
@@ -489,10 +446,7 @@ impl Assembler {
             (Width::W64, Src::Imm(bits)) if i32::try_from(bits as i64).is_ok() => asm!(self; test Rq(l), bits as i32),
             (width, rhs) => {
                 let rhs = self.in_reg(width.int(), rhs).number();
-                match width {
-                    Width::W32 => asm!(self; test Rd(l), Rd(rhs)),
-                    Width::W64 => asm!(self; test Rq(l), Rq(rhs)),
-                }
+                self.op_reg(TEST.sized(width), rhs, l);
             }
         }
     }

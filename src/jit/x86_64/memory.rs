@@ -1,65 +1,32 @@
 //! Linear memory.
 
-use super::{Assembler, Parts, RAX, X15, asm, from_mem, parts, to_mem};
+use super::encode::{
+    LOAD_F32, LOAD_F64, LOAD_SX8, LOAD_SX16, LOAD_SX32, LOAD_ZX8, LOAD_ZX16, LOAD32, LOAD64, STORE_F32, STORE_F64,
+    STORE_IMM8, STORE_IMM16, STORE_IMM32, STORE8, STORE16, STORE32, STORE64,
+};
+use super::{Assembler, RAX, X15, asm};
 use crate::jit::env::Kind;
 use crate::jit::masm::{Address, Label, Masm, Src};
-use crate::jit::ops::{Cond, Load, Store, Width};
+use crate::jit::ops::{Cond, Load, Store};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 
 impl Assembler {
     pub(super) fn load_impl(&mut self, op: Load, dst: Reg, from: Address) {
         let d = dst.number();
-        match op {
-            Load::I32 | Load::U32 => from_mem!(self, from, mov Rd(d)),
-            Load::I64 => from_mem!(self, from, mov Rq(d)),
-            Load::F32 => from_mem!(self, from, movss Rx(d)),
-            Load::F64 => from_mem!(self, from, movsd Rx(d)),
-            Load::S8(Width::W32) => self.extend_byte(from, d),
-            Load::S8(Width::W64) => self.extend_byte_wide(from, d),
-            Load::U8(_) => self.zero_extend_byte(from, d),
-            Load::S16(Width::W32) => self.extend_word(from, d),
-            Load::S16(Width::W64) => self.extend_word_wide(from, d),
-            Load::U16(_) => self.zero_extend_word(from, d),
-            Load::S32 => from_mem!(self, from, movsxd Rq(d)),
-            Load::V128 | Load::Extend(..) | Load::Splat(_) | Load::Zero(_) => self.load_vector(op, d, from),
-        }
-    }
-
-    fn extend_byte(&mut self, from: Address, d: u8) {
-        let Parts { base, index, offset } = parts(from);
-        asm!(self; movsx Rd(d), BYTE [DWORD Rq(base) + Rq(index) + offset]);
-    }
-
-    fn extend_byte_wide(&mut self, from: Address, d: u8) {
-        let Parts { base, index, offset } = parts(from);
-        asm!(self; movsx Rq(d), BYTE [DWORD Rq(base) + Rq(index) + offset]);
-    }
-
-    fn zero_extend_byte(&mut self, from: Address, d: u8) {
-        let Parts { base, index, offset } = parts(from);
-        match i8::try_from(offset) {
-            Ok(offset) => asm!(self; movzx Rd(d), BYTE [BYTE Rq(base) + Rq(index) + offset]),
-            Err(_) => asm!(self; movzx Rd(d), BYTE [DWORD Rq(base) + Rq(index) + offset]),
-        }
-    }
-
-    fn extend_word(&mut self, from: Address, d: u8) {
-        let Parts { base, index, offset } = parts(from);
-        asm!(self; movsx Rd(d), WORD [DWORD Rq(base) + Rq(index) + offset]);
-    }
-
-    fn extend_word_wide(&mut self, from: Address, d: u8) {
-        let Parts { base, index, offset } = parts(from);
-        asm!(self; movsx Rq(d), WORD [DWORD Rq(base) + Rq(index) + offset]);
-    }
-
-    fn zero_extend_word(&mut self, from: Address, d: u8) {
-        let Parts { base, index, offset } = parts(from);
-        match i8::try_from(offset) {
-            Ok(offset) => asm!(self; movzx Rd(d), WORD [BYTE Rq(base) + Rq(index) + offset]),
-            Err(_) => asm!(self; movzx Rd(d), WORD [DWORD Rq(base) + Rq(index) + offset]),
-        }
+        let op = match op {
+            Load::I32 | Load::U32 => LOAD32,
+            Load::I64 => LOAD64,
+            Load::F32 => LOAD_F32,
+            Load::F64 => LOAD_F64,
+            Load::S8(width) => LOAD_SX8.sized(width),
+            Load::U8(_) => LOAD_ZX8,
+            Load::S16(width) => LOAD_SX16.sized(width),
+            Load::U16(_) => LOAD_ZX16,
+            Load::S32 => LOAD_SX32,
+            Load::V128 | Load::Extend(..) | Load::Splat(_) | Load::Zero(_) => return self.load_vector(op, d, from),
+        };
+        self.op_mem(op, d, from);
     }
 
     /// `src` is no slot.
@@ -69,9 +36,18 @@ impl Assembler {
             src => return self.store_reg(op, to, self.no_slot(src)),
         };
         match op {
-            Store::B8 => to_mem!(self, to, mov BYTE => bits as i8),
-            Store::B16 => to_mem!(self, to, mov WORD => bits as i16),
-            Store::B32 | Store::F32 => to_mem!(self, to, mov DWORD => bits as i32),
+            Store::B8 => {
+                self.op_mem(STORE_IMM8, 0, to);
+                self.buf.push_i8(bits as i8);
+            }
+            Store::B16 => {
+                self.op_mem(STORE_IMM16, 0, to);
+                self.buf.push_i16(bits as i16);
+            }
+            Store::B32 | Store::F32 => {
+                self.op_mem(STORE_IMM32, 0, to);
+                self.buf.push_i32(bits as i32);
+            }
             Store::B64 | Store::F64 => self.store_imm(to, bits),
             Store::V128 => unreachable!("a vector that is stored is in a register"),
         }
@@ -85,15 +61,16 @@ impl Assembler {
     }
 
     fn store_reg(&mut self, op: Store, to: Address, s: u8) {
-        match op {
-            Store::B8 => to_mem!(self, to, mov => Rb(s)),
-            Store::B16 => to_mem!(self, to, mov => Rw(s)),
-            Store::B32 => to_mem!(self, to, mov => Rd(s)),
-            Store::B64 => to_mem!(self, to, mov => Rq(s)),
-            Store::F32 => to_mem!(self, to, movss => Rx(s)),
-            Store::F64 => to_mem!(self, to, movsd => Rx(s)),
-            Store::V128 => self.store_vector(to, s),
-        }
+        let op = match op {
+            Store::B8 => STORE8,
+            Store::B16 => STORE16,
+            Store::B32 => STORE32,
+            Store::B64 => STORE64,
+            Store::F32 => STORE_F32,
+            Store::F64 => STORE_F64,
+            Store::V128 => return self.store_vector(to, s),
+        };
+        self.op_mem(op, s, to);
     }
 
     /// Sixteen bytes at a time; many in a loop.

@@ -4,6 +4,7 @@
 
 mod control;
 mod convert;
+mod encode;
 mod float;
 mod int;
 mod memory;
@@ -28,29 +29,7 @@ macro_rules! asm {
     };
 }
 
-/// An instruction whose last operand is memory, with the shorter displacement that fits.
-macro_rules! from_mem {
-    ($m:expr, $address:expr, $($code:tt)+) => {{
-        let Parts { base, index, offset } = parts($address);
-        match i8::try_from(offset) {
-            Ok(offset) => asm!($m; $($code)+, [BYTE Rq(base) + Rq(index) + offset]),
-            Err(_) => asm!($m; $($code)+, [DWORD Rq(base) + Rq(index) + offset]),
-        }
-    }};
-}
-
-/// An instruction whose first operand is memory.
-macro_rules! to_mem {
-    ($m:expr, $address:expr, $op:ident $($size:ident)? => $($code:tt)+) => {{
-        let Parts { base, index, offset } = parts($address);
-        match i8::try_from(offset) {
-            Ok(offset) => asm!($m; $op $($size)? [BYTE Rq(base) + Rq(index) + offset], $($code)+),
-            Err(_) => asm!($m; $op $($size)? [DWORD Rq(base) + Rq(index) + offset], $($code)+),
-        }
-    }};
-}
-
-pub(crate) use {asm, from_mem, to_mem};
+pub(crate) use asm;
 
 pub(crate) const RAX: Reg = Reg::general(0);
 pub(crate) const RCX: Reg = Reg::general(1);

@@ -1,9 +1,13 @@
 //! Moves between registers, slots, constants and records.
 
+use super::encode::{
+    LOAD_F32, LOAD_F64, LOAD_V128, LOAD32, LOAD64, MOV_V128, STORE_F32, STORE_F64, STORE_IMM32, STORE_V128, STORE64,
+};
 use super::simd::{MOVSD, MOVSS};
-use super::{Assembler, Parts, R11, X15, asm, from_mem, parts, to_mem};
+use super::{Assembler, R11, X15, asm};
 use crate::jit::env::Kind;
 use crate::jit::masm::{Address, Dst, Src};
+use crate::jit::ops::Width;
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 
@@ -20,8 +24,8 @@ impl Assembler {
                 self.store_value(kind, self.slot(to), Src::Reg(Reg::vector(X15)));
             }
             (Dst::Slot(to), Src::Slot(from)) => {
-                from_mem!(self, self.slot(from), mov Rq(R11.number()));
-                to_mem!(self, self.slot(to), mov => Rq(R11.number()));
+                self.op_mem(LOAD64, R11.number(), self.slot(from));
+                self.op_mem(STORE64, R11.number(), self.slot(to));
             }
             (Dst::Slot(to), src) => self.store_value(kind, self.slot(to), src),
         }
@@ -31,9 +35,9 @@ impl Assembler {
         let (d, s) = (dst.number(), src.number());
         match kind {
             _ if dst == src => {}
-            Kind::I32 => asm!(self; mov Rd(d), Rd(s)),
-            Kind::I64 | Kind::Ref => asm!(self; mov Rq(d), Rq(s)),
-            Kind::F32 | Kind::F64 | Kind::V128 => asm!(self; movaps Rx(d), Rx(s)),
+            Kind::I32 => self.op_reg(LOAD32, d, s),
+            Kind::I64 | Kind::Ref => self.op_reg(LOAD64, d, s),
+            Kind::F32 | Kind::F64 | Kind::V128 => self.op_reg(MOV_V128, d, s),
         }
     }
 
@@ -41,7 +45,10 @@ impl Assembler {
     pub(super) fn imm(&mut self, dst: Reg, bits: u64) {
         let d = dst.number();
         if let Ok(bits) = u32::try_from(bits) {
-            asm!(self; mov Rd(d), bits as i32);
+            let rex = u64::from(d >> 3) * 0x41;
+            let has_rex = usize::from(d > 7);
+            let opcode = 0xb8 | u64::from(d & 7);
+            self.buf.put((u64::from(bits) << 8 | opcode) << (8 * has_rex) | rex, 5 + has_rex);
         } else if let Ok(bits) = i32::try_from(bits as i64) {
             asm!(self; mov Rq(d), bits);
         } else {
@@ -62,30 +69,31 @@ impl Assembler {
     /// Reads a whole value of its kind.
     pub(super) fn load_value(&mut self, kind: Kind, dst: Reg, from: Address) {
         let d = dst.number();
-        match kind {
-            Kind::I32 => from_mem!(self, from, mov Rd(d)),
-            Kind::I64 | Kind::Ref => from_mem!(self, from, mov Rq(d)),
-            Kind::F32 => from_mem!(self, from, movss Rx(d)),
-            Kind::F64 => from_mem!(self, from, movsd Rx(d)),
-            Kind::V128 => from_mem!(self, from, movups Rx(d)),
-        }
+        let op = match kind {
+            Kind::I32 => LOAD32,
+            Kind::I64 | Kind::Ref => LOAD64,
+            Kind::F32 => LOAD_F32,
+            Kind::F64 => LOAD_F64,
+            Kind::V128 => LOAD_V128,
+        };
+        self.op_mem(op, d, from);
     }
 
     /// Writes a whole value: an integer with its zero upper half. `src` is no slot.
     pub(super) fn store_value(&mut self, kind: Kind, to: Address, src: Src) {
         match (kind, src) {
-            (Kind::V128, Src::Reg(src)) => to_mem!(self, to, movups => Rx(src.number())),
-            (Kind::F64, Src::Reg(src)) => to_mem!(self, to, movsd => Rx(src.number())),
-            (Kind::F32, Src::Reg(src)) => to_mem!(self, to, movss => Rx(src.number())),
-            (_, Src::Reg(src)) => to_mem!(self, to, mov => Rq(src.number())),
+            (Kind::V128, Src::Reg(src)) => self.op_mem(STORE_V128, src.number(), to),
+            (Kind::F64, Src::Reg(src)) => self.op_mem(STORE_F64, src.number(), to),
+            (Kind::F32, Src::Reg(src)) => self.op_mem(STORE_F32, src.number(), to),
+            (_, Src::Reg(src)) => self.op_mem(STORE64, src.number(), to),
             (Kind::V128, Src::Imm(number)) => {
                 self.numbered_const(X15, number);
-                to_mem!(self, to, movups => Rx(X15));
+                self.op_mem(STORE_V128, X15, to);
             }
             (_, Src::Imm(bits)) => self.store_imm(to, bits),
             (_, Src::Slot(from)) => {
-                from_mem!(self, self.slot(from), mov Rq(R11.number()));
-                to_mem!(self, to, mov => Rq(R11.number()));
+                self.op_mem(LOAD64, R11.number(), self.slot(from));
+                self.op_mem(STORE64, R11.number(), to);
             }
         }
     }
@@ -93,10 +101,11 @@ impl Assembler {
     /// Writes eight bytes.
     pub(super) fn store_imm(&mut self, to: Address, bits: u64) {
         if let Ok(bits) = i32::try_from(bits as i64) {
-            to_mem!(self, to, mov QWORD => bits);
+            self.op_mem(STORE_IMM32.sized(Width::W64), 0, to);
+            self.buf.push_i32(bits);
         } else {
             self.imm(R11, bits);
-            to_mem!(self, to, mov => Rq(R11.number()));
+            self.op_mem(STORE64, R11.number(), to);
         }
     }
 
