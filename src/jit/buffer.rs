@@ -173,6 +173,22 @@ impl Buffer {
         self.len += count.min(WORD);
     }
 
+    /// Two of [`Buffer::put`] at once.
+    #[inline]
+    pub(crate) fn put_both(&mut self, first: (u64, usize), second: (u64, usize)) {
+        debug_assert!(first.1 <= WORD && second.1 <= WORD, "more bytes than there are");
+        if self.mapping.size - self.len < 2 * WORD {
+            self.grow(2 * WORD);
+        }
+        // SAFETY: there is room for two words behind the text, and the second begins at most one behind the first.
+        unsafe {
+            let at = self.mapping.base.add(self.len);
+            at.cast::<u64>().write_unaligned(first.0.to_le());
+            at.add(first.1.min(WORD)).cast::<u64>().write_unaligned(second.0.to_le());
+        }
+        self.len += first.1.min(WORD) + second.1.min(WORD);
+    }
+
     pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         // SAFETY: there is room for them behind the text, in memory that is ours alone.

@@ -198,6 +198,7 @@ pub(crate) trait Masm: Machine {
     fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src);
 
     // Arithmetic.
+    /// Asked of shifts, rotations and divisions: the others take any register.
     fn fixed(&self, op: IntOp, width: Width, rhs: Src) -> Fixed;
     fn int_op(&mut self, op: IntOp, width: Width, dst: Reg, lhs: Reg, rhs: Src);
     fn int_unop(&mut self, op: IntUnOp, width: Width, dst: Reg, src: Src);

@@ -5,9 +5,10 @@
 //! that they do not preserve cost a store and a load at each call while the local is pinned there.
 
 use super::env::Kind;
-use super::masm::{FramePlan, Machine, Src, is_vector};
+use super::masm::{FramePlan, Machine, is_vector};
 use super::reg::{Reg, RegSet};
 use super::scan::Stats;
+use super::state::Operand;
 
 /// Where a local is.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +17,8 @@ pub(crate) struct Local {
     pub(crate) pin: Option<Reg>,
     /// Its place in the frame: where it lives, or where calls find it stored if its pin does not survive them.
     pub(crate) home: u32,
-    /// Its pin or home, from the first instruction on.
-    pub(crate) src: Src,
+    /// Its present value, from the first instruction on: what getting it pushes.
+    pub(crate) value: Operand,
     /// How many entries of the value stack stand for its present value.
     pub(crate) aliases: u32,
 }

@@ -151,27 +151,29 @@ pub(crate) fn scan<M: Machine, R: WasmModuleResources>(
     let start = body.range().start;
     let code = body.as_bytes();
     let mut at = (reader.original_position() - start) as usize;
+    let mut height = 0;
     while at < code.len() {
-        let position = start + at as u64;
         // Behind the function's end the reader finds what there is to say.
         let in_function = validator.control_stack_height() > 0;
-        {
-            let inner = validator.visitor(position);
+        let short = {
+            let inner = validator.visitor(start + at as u64);
             let mut counting = Counting { inner, stats, env, machine: PhantomData::<M> };
-            let short = if in_function { visit_short(&mut counting, code, &mut at) } else { None };
-            match short {
-                Some(outcome) => outcome?,
-                None => {
-                    let mut reader = BinaryReader::new_features(&code[at..], position, features);
-                    reader.visit_operator(&mut counting)??;
-                    at = (reader.original_position() - start) as usize;
-                }
+            if in_function { visit_short(&mut counting, code, &mut at) } else { None }
+        };
+        match short {
+            Some(outcome) => outcome?,
+            None => {
+                let position = start + at as u64;
+                let mut reader = BinaryReader::new_features(&code[at..], position, features);
+                let inner = validator.visitor(position);
+                reader.visit_operator(&mut Counting { inner, stats, env, machine: PhantomData::<M> })??;
+                at = (reader.original_position() - start) as usize;
             }
         }
-        stats.height = stats.height.max(validator.operand_stack_height());
+        height = height.max(validator.operand_stack_height());
     }
-    // No operator puts these on the stack: they appear where a label is, above what is there.
-    stats.height += stats.caught;
+    // No operator puts what is caught on the stack: it appears where a label is, above what is there.
+    stats.height = height + stats.caught;
     let end = start + at as u64;
     BinaryReader::new(&[], end).finish_expression(&validator.visitor(end))
 }

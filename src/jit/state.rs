@@ -22,41 +22,39 @@ pub(crate) enum Loc {
     Flags(Cond),
 }
 
-/// A value of the stack. Where it is read from is worked out when it is pushed, so that taking it asks nothing: a branch on
-/// what kind of place it is would be guessed wrong every other time.
+/// A value of the stack, or taken off it for an operator. Where it is read from is worked out when it is pushed, so that taking
+/// it asks nothing: a branch on what kind of place it is would be guessed wrong every other time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Value {
+pub(crate) struct Operand {
     pub(crate) kind: Kind,
-    /// The temporary that is this value's alone.
-    temp: Option<Reg>,
-    /// The local whose present value it is, or [`NO_LOCAL`].
+    /// The temporary that is this value's alone, which an operator keeps busy until it releases it.
+    pub(crate) temp: Option<Reg>,
+    /// On the stack, the local whose present value it is, or [`NO_LOCAL`].
     local: u32,
-    src: Src,
+    pub(crate) src: Src,
 }
 
 /// Stands for "of no local": functions have fewer.
 const NO_LOCAL: u32 = u32::MAX;
 
-impl Value {
-    /// Whether it stays as it is whatever happens to registers and locals.
-    fn is_settled(&self) -> bool {
-        self.temp.is_none() && self.local == NO_LOCAL && !matches!(self.src, Src::Reg(_))
-    }
-}
-
-/// A value taken off the stack for an operator.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Operand {
-    pub(crate) kind: Kind,
-    pub(crate) src: Src,
-    /// The temporary that it keeps busy until it is released.
-    pub(crate) temp: Option<Reg>,
-}
-
 impl Operand {
     /// What an operator keeps in a temporary of its own.
     pub(crate) fn temporary(kind: Kind, reg: Reg) -> Operand {
-        Operand { kind, src: Src::Reg(reg), temp: Some(reg) }
+        Operand::new(kind, Src::Reg(reg), Some(reg))
+    }
+
+    pub(crate) const fn new(kind: Kind, src: Src, temp: Option<Reg>) -> Operand {
+        Operand { kind, temp, local: NO_LOCAL, src }
+    }
+
+    /// The present value of a local that lives in `src`.
+    pub(crate) const fn of_local(kind: Kind, local: u32, src: Src) -> Operand {
+        Operand { kind, temp: None, local, src }
+    }
+
+    /// Whether it stays as it is whatever happens to registers and locals.
+    fn is_settled(&self) -> bool {
+        self.temp.is_none() && self.local == NO_LOCAL && !matches!(self.src, Src::Reg(_))
     }
 
     /// Its register, once it was brought into one.
@@ -72,7 +70,7 @@ impl Operand {
 #[derive(Debug)]
 pub(crate) struct State<M> {
     pub(crate) m: M,
-    pub(crate) stack: Vec<Value>,
+    pub(crate) stack: Vec<Operand>,
     pub(crate) locals: Vec<Local>,
     /// Temporaries of this function.
     temps: RegSet,
@@ -117,8 +115,9 @@ impl<M: Masm> State<M> {
         (self.slots, self.slot_shift) = (slots, slot_shift);
         self.flags = None;
         (self.settled, self.temps_from, self.marked) = (0, 0, 0);
-        for local in &mut self.locals {
-            local.src = local.pin.map_or(Src::Slot(local.home), Src::Reg);
+        for (index, local) in (0..).zip(&mut self.locals) {
+            let src = local.pin.map_or(Src::Slot(local.home), Src::Reg);
+            local.value = Operand::of_local(local.kind, index, src);
         }
     }
 
@@ -129,7 +128,7 @@ impl<M: Masm> State<M> {
 
     // Pushing.
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, kind: Kind, loc: Loc) {
         let (src, temp) = match loc {
             Loc::Const(bits) => (Src::Imm(bits), None),
@@ -137,20 +136,20 @@ impl<M: Masm> State<M> {
             Loc::Slot => (Src::Slot(self.slot(self.stack.len())), None),
             Loc::Flags(cond) => return self.flags = Some(cond),
         };
-        self.stack.push(Value { kind, temp, local: NO_LOCAL, src });
+        self.stack.push(Operand::new(kind, src, temp));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_reg(&mut self, kind: Kind, reg: Reg) {
         self.free.remove(reg);
         self.push(kind, Loc::Reg(reg));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_local(&mut self, index: u32) {
         let local = &mut self.locals[index as usize];
         local.aliases += 1;
-        self.stack.push(Value { kind: local.kind, temp: None, local: index, src: local.src });
+        self.stack.push(local.value);
     }
 
     // Taking.
@@ -158,7 +157,7 @@ impl<M: Masm> State<M> {
     /// Where a local's present value is.
     #[inline]
     pub(crate) fn local(&self, index: u32) -> Src {
-        self.locals[index as usize].src
+        self.locals[index as usize].value.src
     }
 
     /// Where the value at `depth` from the top is, which stays on the stack.
@@ -168,17 +167,17 @@ impl<M: Masm> State<M> {
         (value.kind, value.src)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Operand {
         debug_assert!(self.flags.is_none(), "flags are used by the operator after the one that set them");
-        let Value { kind, temp, local, src } = self.stack.pop().expect("validation counted the values");
+        let operand = self.stack.pop().expect("validation counted the values");
         if self.stack.len() < self.marked {
             self.lower_marks();
         }
-        if local != NO_LOCAL {
-            self.locals[local as usize].aliases -= 1;
+        if operand.local != NO_LOCAL {
+            self.locals[operand.local as usize].aliases -= 1;
         }
-        Operand { kind, src, temp }
+        operand
     }
 
     /// After the stack fell below a mark.
@@ -315,7 +314,7 @@ impl<M: Masm> State<M> {
         }
         let slot = self.slot(index);
         self.m.mov(value.kind, Dst::Slot(slot), value.src);
-        self.stack[index] = Value { kind: value.kind, temp: None, local: NO_LOCAL, src: Src::Slot(slot) };
+        self.stack[index] = Operand::new(value.kind, Src::Slot(slot), None);
     }
 
     /// Settles the lowest `height` values: each in its slot, or constant. Flags stay.
@@ -341,7 +340,7 @@ impl<M: Masm> State<M> {
     /// Puts constants into their slots too.
     pub(crate) fn settle_consts(&mut self, from: usize) {
         for index in from..self.stack.len() {
-            let Value { kind, src, .. } = self.stack[index];
+            let Operand { kind, src, .. } = self.stack[index];
             if let Src::Imm(_) = src {
                 let slot = self.slot(index);
                 self.m.mov(kind, Dst::Slot(slot), src);
@@ -375,7 +374,7 @@ impl<M: Masm> State<M> {
                     self.m.mov(value.kind, Dst::Reg(reg), value.src);
                     self.locals[local as usize].aliases -= 1;
                     self.free.remove(reg);
-                    self.stack[index] = Value { temp: Some(reg), local: NO_LOCAL, src: Src::Reg(reg), ..value };
+                    self.stack[index] = Operand::temporary(value.kind, reg);
                     self.temps_from = self.temps_from.min(index);
                 }
                 None => self.spill(index),

@@ -56,10 +56,11 @@ pub(crate) struct Walk<'a, M> {
     /// The landing pads of the function.
     pads: Vec<exceptions::Pad<'a>>,
     moves: Moves,
-    /// The function's code, and where in it the present operator begins.
+    /// The function's code.
     code: &'a [u8],
+    /// Where in it the present operator begins, if it is one that wasmparser reads.
     at: usize,
-    /// Where it ends, as far as somebody asks what follows.
+    /// Where the present operator ends, as far as somebody asks what follows.
     next: usize,
     /// Whether the present operator can be executed.
     reachable: bool,
@@ -67,6 +68,8 @@ pub(crate) struct Walk<'a, M> {
     limit: u32,
     /// A shift by this much that the next operator, an addition, takes along.
     scaled: Option<u8>,
+    /// Accesses to memory 0 by an offset below this fall on the memory or its guard.
+    near: u64,
     results: &'a [Kind],
     arrivals: Vec<Option<Reg>>,
     /// What the function's runs of operators use up, where they do; and how many of them have begun.
@@ -92,6 +95,7 @@ impl<'a, M: Masm> Walk<'a, M> {
             reachable: true,
             limit: 0,
             scaled: None,
+            near: env.memories.first().map_or(0, memory::near_offsets),
             results: &[],
             arrivals: Vec::new(),
             costs: Vec::new(),
@@ -132,7 +136,8 @@ impl<'a, M: Masm> Walk<'a, M> {
         self.before = [self.unwind.handlers.len(), self.unwind.clauses.len(), sites];
         self.declare(&signature.params, body)?;
         self.enter(&signature.params, stats);
-        self.code = body.as_bytes();
+        let code = body.as_bytes();
+        self.code = code;
         let mut reader = body.get_binary_reader_for_operators()?;
         let start = body.range().start;
         let mut next = (reader.original_position() - start) as usize;
@@ -148,13 +153,13 @@ impl<'a, M: Masm> Walk<'a, M> {
             if self.is_full() {
                 return Err(CompileError::Limit(index, "its code is too large"));
             }
-            self.at = next;
             record.operator(next, self.state.m.position(), self.state.m.put_off());
-            next = match self.common() {
+            next = match if self.reachable { self.common(code, next) } else { self.unreached(code, next) } {
                 Some(next) => next,
                 None => {
+                    self.at = next;
                     self.next = next + self.opcode_len();
-                    reader = BinaryReader::new_features(&self.code[next..], start + next as u64, reader.features());
+                    reader = BinaryReader::new_features(&code[next..], start + next as u64, reader.features());
                     reader.visit_operator(self)?;
                     (reader.original_position() - start) as usize
                 }
@@ -194,7 +199,8 @@ impl<'a, M: Masm> Walk<'a, M> {
     fn declare(&mut self, params: &[Kind], body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
         let locals = &mut self.state.locals;
         locals.clear();
-        let local = |kind| Local { kind, pin: None, home: 0, src: Src::Slot(0), aliases: 0 };
+        let nowhere = |kind| Operand::new(kind, Src::Imm(0), None);
+        let local = |kind| Local { kind, pin: None, home: 0, value: nowhere(kind), aliases: 0 };
         locals.extend(params.iter().map(|&kind| local(kind)));
         for declared in body.get_locals_reader()? {
             let (count, ty) = declared?;

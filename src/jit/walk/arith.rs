@@ -16,6 +16,7 @@ impl<M: Masm> Walk<'_, M> {
     }
 
     /// Two operands, a constant second if the operator allows.
+    #[inline(always)]
     fn pop_two(&mut self, commutes: bool) -> (Operand, Operand) {
         let rhs = self.state.pop();
         let lhs = self.state.pop();
@@ -31,15 +32,16 @@ impl<M: Masm> Walk<'_, M> {
             _ => {}
         }
         let (mut lhs, rhs) = self.pop_two(op.commutes());
-        let fixed = self.state.m.fixed(op, width, rhs.src);
-        if fixed.clobbers.is_empty() {
-            let l = self.state.in_reg(&mut lhs);
-            let dst = self.result(width.int(), [lhs, rhs]);
-            self.state.m.int_op(op, width, dst, l, rhs.src);
-            self.state.push_reg(width.int(), dst);
-        } else {
-            self.int_fixed(op, width, fixed, lhs, rhs);
+        if op.shifts() || op.divides() {
+            let fixed = self.state.m.fixed(op, width, rhs.src);
+            if !fixed.clobbers.is_empty() {
+                return self.int_fixed(op, width, fixed, lhs, rhs);
+            }
         }
+        let l = self.state.in_reg(&mut lhs);
+        let dst = self.result(width.int(), [lhs, rhs]);
+        self.state.m.int_op(op, width, dst, l, rhs.src);
+        self.state.push_reg(width.int(), dst);
     }
 
     /// An operator whose operands or result are in certain registers.

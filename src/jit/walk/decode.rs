@@ -55,7 +55,7 @@ fn short_signed(code: &[u8], at: &mut usize) -> Option<i32> {
 }
 
 /// An unsigned LEB128 number.
-#[inline]
+#[inline(always)]
 fn unsigned(code: &[u8], at: &mut usize) -> u64 {
     let byte = code[*at];
     *at += 1;
@@ -77,7 +77,7 @@ fn rest_of_unsigned(code: &[u8], at: &mut usize, mut value: u64) -> u64 {
 }
 
 /// A signed LEB128 number.
-#[inline]
+#[inline(always)]
 fn signed(code: &[u8], at: &mut usize) -> i64 {
     let byte = code[*at];
     *at += 1;
@@ -136,7 +136,7 @@ impl Immediate for i64 {
 }
 
 impl Immediate for MemArg {
-    #[inline]
+    #[inline(always)]
     fn read(code: &[u8], at: &mut usize) -> MemArg {
         const WITH_MEMORY: u64 = 0x40;
         let flags = unsigned(code, at);

@@ -2,7 +2,7 @@
 
 use super::Walk;
 use crate::jit::abi::{Builtin, MEMORY_GUARD, Memory, MemoryStyle, Table, TrapCode};
-use crate::jit::env::Kind;
+use crate::jit::env::{Kind, MemoryEnv};
 use crate::jit::masm::{Address, Dst, Masm, Src, is_vector};
 use crate::jit::ops::{Cond, IntOp, Load, Store, Width};
 use crate::jit::reg::Reg;
@@ -22,7 +22,7 @@ pub(super) struct Place {
 impl Place {
     /// Its temporaries, as operands to release.
     pub(super) fn operands(&self) -> [Operand; 2] {
-        self.temps.map(|temp| Operand { kind: Kind::I64, src: Src::Imm(0), temp })
+        self.temps.map(|temp| Operand::new(Kind::I64, Src::Imm(0), temp))
     }
 }
 
@@ -55,8 +55,19 @@ impl<M: Masm> Walk<'_, M> {
 
     /// Takes an index off the stack and makes an address that is inside the memory, or faults, or was checked.
     /// `None` where it can only be outside; the trap is emitted then.
+    #[inline(always)]
     pub(super) fn place_in_memory(&mut self, memarg: MemArg, size: u64) -> Option<Place> {
-        let index = self.state.pop();
+        let mut index = self.state.pop();
+        let is_near = memory_of(memarg) == 0 && memarg.offset < self.near;
+        if !is_near || matches!(index.src, Src::Imm(_)) {
+            return self.place_of_any_kind(index, memarg, size);
+        }
+        let reg = self.state.in_reg(&mut index);
+        let address = Address { base: M::MEMORY, index: Some(reg), offset: memarg.offset as i32, index64: false };
+        Some(Place { address, temps: [index.temp, None] })
+    }
+
+    fn place_of_any_kind(&mut self, index: Operand, memarg: MemArg, size: u64) -> Option<Place> {
         let memory = self.env.memories[memory_of(memarg) as usize];
         if memory.style == MemoryStyle::Checked {
             return Some(self.checked_place(index, memarg, size));
@@ -218,7 +229,7 @@ impl<M: Masm> Walk<'_, M> {
     pub(super) fn global_get(&mut self, index: u32) {
         let kind = self.env.globals[index as usize].kind;
         let (place, temp) = self.global(index);
-        let operand = Operand { kind: Kind::Ref, src: Src::Imm(0), temp };
+        let operand = Operand::new(Kind::Ref, Src::Imm(0), temp);
         let dst = self.result(kind, [operand]);
         self.state.m.load_field(kind, dst, place);
         self.state.push_reg(kind, dst);
@@ -234,6 +245,12 @@ impl<M: Masm> Walk<'_, M> {
         temp.into_iter().for_each(|reg| self.state.release_reg(reg));
         self.state.release(value);
     }
+}
+
+/// With an offset below this an access of any size falls on the memory or its guard, whatever the index.
+pub(super) fn near_offsets(memory: &MemoryEnv) -> u64 {
+    const LARGEST: u64 = 16;
+    if memory.style == MemoryStyle::Checked { 0 } else { MEMORY_GUARD - LARGEST }
 }
 
 /// What indexes a memory or table.

@@ -148,28 +148,36 @@ macro_rules! operators {
         }
 
         impl<M: Masm> Walk<'_, M> {
-            /// Compiles the operator at hand if it is one of one byte and says where it ends; other operators go through
+            /// Compiles the operator at `at` if it is one of one byte and says where it ends; other operators go through
             /// the visits.
-            pub(super) fn common(&mut self) -> Option<usize> {
-                let code = self.code;
-                let mut at = self.at + 1;
-                match u16::from(code[self.at]) {
+            #[inline(always)]
+            pub(super) fn common(&mut self, code: &[u8], at: usize) -> Option<usize> {
+                let mut next = at + 1;
+                match u16::from(code[at]) {
                     $($opcode => {
-                        $(let $arg = <$ty>::read(code, &mut at);)*
-                        self.next = at;
-                        if self.reachable {
-                            self.$family($($value),*);
-                        }
+                        $(let $arg = <$ty>::read(code, &mut next);)*
+                        self.next = next;
+                        self.$family($($value),*);
                     })*
                     opcode @ 0x02..=0x04 => {
-                        let ty = short_block_type(code, &mut at)?;
+                        let ty = short_block_type(code, &mut next)?;
                         self.open_block(BLOCKS[usize::from(opcode) - 2], ty);
                     }
                     0x05 => self.else_(),
                     0x0b => self.end(),
                     _ => return None,
                 }
-                Some(at)
+                Some(next)
+            }
+
+            /// As [`Walk::common`], where code cannot be reached: there is seldom more of it than the end.
+            pub(super) fn unreached(&mut self, code: &[u8], at: usize) -> Option<usize> {
+                match code[at] {
+                    0x05 => self.else_(),
+                    0x0b => self.end(),
+                    _ => return None,
+                }
+                Some(at + 1)
             }
         }
     };

@@ -1,8 +1,7 @@
 //! The encoder of the instructions that code is mostly made of.
 //!
 //! dynasm has them too, but for registers that it sees only at run time it always takes a REX prefix, a SIB byte and a displacement,
-//! and pushes each byte by itself. Here an instruction is put together in a word, is as short as it can be, and is
-//! pushed at once: that took a tenth off the time of compiling, and as much off the code.
+//! and pushes each byte by itself. Here an instruction is put together in a word, without REX where it can be, and pushed at once.
 
 use super::{Assembler, Parts, parts};
 use crate::jit::masm::Address;
@@ -11,27 +10,29 @@ use crate::jit::ops::Width;
 /// An opcode with what goes before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Op {
-    /// 0 (none), 0x66, 0xf3 or 0xf2.
-    prefix: u8,
-    /// One byte or two, the first one lowest.
-    code: u16,
-    /// REX.W.
-    wide: bool,
-    /// Whether its register operand is a byte.
+    /// Prefix, REX and opcode, from the lowest byte.
+    bytes: u64,
+    len: u8,
+    /// Where REX is, in bits.
+    rex: u8,
+    /// Whether its register operand is a byte, of which some have no name without REX.
     byte: bool,
 }
 
 impl Op {
+    /// Of one byte or two.
     const fn new(code: u16) -> Op {
-        Op { prefix: 0, code: code.swap_bytes() >> if code < 0x100 { 8 } else { 0 }, wide: false, byte: false }
+        let (code, len) = if code < 0x100 { (code, 2) } else { (code.swap_bytes(), 3) };
+        Op { bytes: REX as u64 | (code as u64) << 8, len, rex: 0, byte: false }
     }
 
+    /// Behind one of 0x66, 0xf3 and 0xf2.
     const fn after(self, prefix: u8) -> Op {
-        Op { prefix, ..self }
+        Op { bytes: self.bytes << 8 | prefix as u64, len: self.len + 1, rex: 8, ..self }
     }
 
     const fn wide(self) -> Op {
-        Op { wide: true, ..self }
+        self.sized(Width::W64)
     }
 
     const fn of_bytes(self) -> Op {
@@ -40,9 +41,13 @@ impl Op {
 
     /// With operands of this width.
     pub(super) const fn sized(self, width: Width) -> Op {
-        Op { wide: matches!(width, Width::W64), ..self }
+        const W: u64 = 8;
+        Op { bytes: self.bytes | (matches!(width, Width::W64) as u64 * W) << self.rex, ..self }
     }
 }
+
+/// REX with nothing to say.
+const REX: u8 = 0x40;
 
 pub(super) const LOAD32: Op = Op::new(0x8b);
 pub(super) const LOAD64: Op = LOAD32.wide();
@@ -87,7 +92,7 @@ impl Alu {
     }
 }
 
-/// ModRM with a SIB byte.
+/// In ModRM, that a SIB byte follows.
 const SIB: u8 = 4;
 
 impl Assembler {
@@ -95,44 +100,21 @@ impl Assembler {
     #[inline]
     pub(super) fn op_reg(&mut self, op: Op, reg: u8, rm: u8) {
         let modrm = 0xc0 | (reg & 7) << 3 | (rm & 7);
-        self.instruction(op, (reg >> 3) << 2 | rm >> 3, false, modrm.into(), 1);
+        let (word, len) = instruction(op, (reg >> 3) << 2 | rm >> 3, modrm.into(), 1);
+        self.buf.put(word, len);
     }
 
-    /// `op reg, place` or `op place, reg`, with the shortest form of the place. With an immediate operand, `reg` completes the
-    /// opcode, and what is pushed next is the operand.
+    /// `op reg, place` or `op place, reg`. With an immediate operand, `reg` completes the opcode, and what is pushed next is the
+    /// operand. Nothing here is left to a branch but room in the buffer: none of it can be foreseen. So a place has a SIB byte
+    /// and a displacement, which nearly all need.
     pub(super) fn op_mem(&mut self, op: Op, reg: u8, place: Address) {
-        const NEEDS_DISPLACEMENT: u8 = 5;
         let Parts { base, index, offset } = parts(place);
-        let (mode, displacement) = match i8::try_from(offset) {
-            Ok(0) if base & 7 != NEEDS_DISPLACEMENT => (0, 0),
-            Ok(_) => (0x40, 1),
-            Err(_) => (0x80, 4),
-        };
-        let needs_sib = place.index.is_some() || base & 7 == SIB;
-        let rm = if needs_sib { SIB } else { base & 7 };
-        let modrm = mode | (reg & 7) << 3 | rm;
+        let (mode, displacement) = if i32::from(offset as i8) == offset { (0x40, 1) } else { (0x80, 4) };
+        let modrm = mode | (reg & 7) << 3 | SIB;
         let sib = (index & 7) << 3 | (base & 7);
         let high = (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-        let operands = u64::from(modrm) | u64::from(sib) << 8;
-        // The low bytes of these registers have no name without REX.
-        let with_rex = op.byte && reg >= 4;
-        self.instruction(op, high, with_rex, operands, 1 + usize::from(needs_sib));
-        if displacement > 0 {
-            self.buf.put(offset as u32 as u64, displacement);
-        }
-    }
-
-    /// `op` with the `count` bytes of `operands` behind it, and REX where `high`, the top bits of the registers, or `with_rex` asks for it.
-    #[inline]
-    fn instruction(&mut self, op: Op, high: u8, with_rex: bool, operands: u64, count: usize) {
-        let code_bytes = 1 + usize::from(op.code > 0xff);
-        let mut word = operands << (8 * code_bytes) | u64::from(op.code);
-        let rex = u8::from(op.wide) << 3 | high;
-        let has_rex = usize::from(rex != 0 || with_rex);
-        word = word << (8 * has_rex) | u64::from((0x40 | rex) * has_rex as u8);
-        let has_prefix = usize::from(op.prefix != 0);
-        word = word << (8 * has_prefix) | u64::from(op.prefix);
-        self.buf.put(word, count + code_bytes + has_rex + has_prefix);
+        let (word, len) = instruction(op, high, u64::from(modrm) | u64::from(sib) << 8, 2);
+        self.buf.put_both((word, len), (offset as u32 as u64, displacement));
     }
 
     /// `op dst, bits`: the short form where it fits.
@@ -152,4 +134,13 @@ impl Assembler {
     fn immediate(&mut self, bits: i32, short: bool) {
         self.buf.put(bits as u32 as u64, if short { 1 } else { 4 });
     }
+}
+
+/// `op` with the `count` bytes of `operands` behind it, and with REX only where it says something: `high` is the top bits of
+/// the registers.
+#[inline]
+fn instruction(op: Op, high: u8, operands: u64, count: usize) -> (u64, usize) {
+    let word = op.bytes | u64::from(high) << op.rex | operands << (8 * op.len);
+    let superfluous = u8::from(word as u8 == REX && !op.byte);
+    (word >> (8 * superfluous), count + usize::from(op.len - superfluous))
 }
