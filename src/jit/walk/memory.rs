@@ -27,11 +27,17 @@ impl Place {
 }
 
 impl<M: Masm> Walk<'_, M> {
+    /// Kind and size are known where the operator is.
+    #[inline(always)]
     pub(super) fn load(&mut self, op: Load, memarg: MemArg) {
-        let Some(place) = self.place_in_memory(memarg, op.size()) else { return self.never(op.kind()) };
-        let dst = self.result(op.kind(), place.operands());
+        self.load_value(op, op.kind(), op.size(), memarg);
+    }
+
+    fn load_value(&mut self, op: Load, kind: Kind, size: u64, memarg: MemArg) {
+        let Some(place) = self.place_in_memory(memarg, size) else { return self.never(kind) };
+        let dst = self.result(kind, place.operands());
         self.state.m.load(op, dst, place.address);
-        self.state.push_reg(op.kind(), dst);
+        self.state.push_reg(kind, dst);
     }
 
     /// The result of an access that always traps.
@@ -39,12 +45,18 @@ impl<M: Masm> Walk<'_, M> {
         self.state.push(kind, Loc::Const(0));
     }
 
+    /// As [`Walk::load`].
+    #[inline(always)]
     pub(super) fn store(&mut self, op: Store, memarg: MemArg) {
+        self.store_value(op, op.size(), memarg);
+    }
+
+    fn store_value(&mut self, op: Store, size: u64, memarg: MemArg) {
         let mut value = self.state.pop();
         if !matches!(value.src, Src::Imm(_)) || op == Store::V128 {
             self.state.in_reg(&mut value);
         }
-        if let Some(place) = self.place_in_memory(memarg, op.size()) {
+        if let Some(place) = self.place_in_memory(memarg, size) {
             self.state.m.store(op, place.address, value.src);
             for operand in place.operands() {
                 self.state.release(operand);
