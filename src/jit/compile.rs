@@ -167,24 +167,28 @@ fn attempt<M: Backend>(
     threads: usize,
     area: u32,
 ) -> Result<Code, Stop> {
-    let parts = if threads == 1 {
-        vec![worker::<M>(env, features, functions, area)?]
-    } else {
-        std::thread::scope(|scope| {
-            let spawn = |share| scope.spawn(move || worker::<M>(env, features, share, area));
-            let workers: Vec<_> = shares(functions, threads).into_iter().map(spawn).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            workers.into_iter().map(join).collect::<Result<Vec<_>, _>>()
-        })?
-    };
+    let shares = shares(functions, threads);
+    let parts = std::thread::scope(|scope| {
+        let compile = |share, bytes| worker::<M>(env, features, share, bytes, area);
+        let spawn = |&share| scope.spawn(move || compile(share, code_bytes(share)));
+        let others: Vec<_> = shares[1..].iter().map(spawn).collect();
+        // The others' code goes behind this thread's.
+        let own = compile(shares[0], code_bytes(functions));
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        std::iter::once(own).chain(others.into_iter().map(join)).collect::<Result<Vec<_>, _>>()
+    })?;
     Ok(link(env, features, parts, area)?)
+}
+
+fn code_bytes(functions: &[Function<'_>]) -> usize {
+    functions.iter().map(|(_, body)| body.as_bytes().len()).sum()
 }
 
 /// Cuts the functions into as many runs of about the same length of code.
 fn shares<'f, 'a>(mut functions: &'f [Function<'a>], threads: usize) -> Vec<&'f [Function<'a>]> {
-    let total: usize = functions.iter().map(|(_, body)| body.as_bytes().len()).sum();
+    let total = code_bytes(functions);
     let mut shares = Vec::with_capacity(threads);
     for _ in 1..threads {
         let mut bytes = 0;
@@ -207,13 +211,14 @@ struct Part<M> {
     unwind: Unwind,
 }
 
+/// With room for what comes from `bytes`.
 fn worker<M: Backend>(
     env: &Env,
     features: M::Features,
     functions: &[Function<'_>],
+    bytes: usize,
     area: u32,
 ) -> Result<Part<M>, Stop> {
-    let bytes: usize = functions.iter().map(|(_, body)| body.as_bytes().len()).sum();
     let mut walk = Walk::new(env, M::new(features, bytes * EXPANSION));
     let mut stats = Stats::default();
     let mut allocations = FuncValidatorAllocations::default();
