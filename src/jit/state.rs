@@ -188,6 +188,11 @@ impl<M: Masm> State<M> {
         self.marked = height;
     }
 
+    /// Whether a comparison's outcome is on top.
+    pub(crate) fn has_flags(&self) -> bool {
+        self.flags.is_some()
+    }
+
     /// The outcome of a comparison on top, if it is one.
     #[inline]
     pub(crate) fn pop_flags(&mut self) -> Option<Cond> {

@@ -9,7 +9,6 @@ use crate::jit::env::Kind;
 use crate::jit::masm::{Dst, Masm, Src};
 use crate::jit::ops::{Cond, IntOp, Width};
 use crate::jit::reg::Reg;
-use crate::jit::state::Loc;
 
 /// Values from the top that are looked at: those below have not changed.
 const DEPTH: usize = 6;
@@ -19,7 +18,7 @@ const POISON: u64 = 0xbad0_f00d_bad0_f00d;
 impl<M: Masm> Walk<'_, M> {
     /// Between two operators. A comparison's outcome in flags is left alone, and its operator looked at with the next.
     pub(super) fn check_values(&mut self) {
-        if !self.reachable || matches!(self.state.stack.last(), Some(value) if matches!(value.loc, Loc::Flags(_))) {
+        if !self.reachable || self.state.has_flags() {
             return;
         }
         let Some(scratch) = self.state.spare() else { return };
