@@ -37,6 +37,7 @@ fn a_stepping_clock_is_the_same_each_time() {
     assert_eq!([0, 1, 1].map(|id| now(&mut extreme, id).unwrap()), [u64::MAX; 3]);
 }
 
+/// Threat: `random_get` of 4 GiB.
 #[test]
 fn random_bytes() {
     let fill = |guest: &mut Guest, at, len| preview1::random_get(&mut guest.memory, &mut guest.ctx, at, len);

@@ -1,9 +1,9 @@
 //! Reading, writing, seeking, sizes and times of files.
 
 use kitbag::wasi::{Errno, FdFlags, Rights, SteppingClock, WasiCtx, preview1};
-use kitbag_fs::FileSystem;
 
-use super::guest::{BUFFER, CREATE, Guest, IOVS, REGULAR_FILE, RESULT, ROOT, files, on_each};
+use super::backends::{on_each, on_each_root, over_tree, reading};
+use super::guest::{BUFFER, CREATE, Guest, IOVS, REGULAR_FILE, RESULT, ROOT};
 
 const SET: u32 = 0;
 const CUR: u32 = 1;
@@ -160,17 +160,20 @@ fn sizes() {
 
 #[test]
 fn advice() {
-    let mut guest = Guest::with_files(&["abc"]);
-    let fd = guest.open(ROOT, "abc").unwrap();
-    let mut advise = |fd, offset, advice| preview1::fd_advise(&mut guest.memory, &mut guest.ctx, fd, offset, 9, advice);
-    assert!((0..6).all(|advice| advise(fd, 0, advice) == Ok(())));
-    assert_eq!((advise(fd, 0, 6), advise(fd, u64::MAX, 0)), (Err(Errno::Inval), Err(Errno::Inval)));
-    assert_eq!(
-        (advise(0, 0, 0), advise(ROOT, 0, 0), advise(99, 0, 0)),
-        (Err(Errno::Spipe), Err(Errno::Badf), Err(Errno::Badf))
-    );
+    reading(|guest| {
+        let fd = guest.open(ROOT, "f").unwrap();
+        let mut advise =
+            |fd, offset, advice| preview1::fd_advise(&mut guest.memory, &mut guest.ctx, fd, offset, 9, advice);
+        assert!((0..6).all(|advice| advise(fd, 0, advice) == Ok(())));
+        assert_eq!((advise(fd, 0, 6), advise(fd, u64::MAX, 0)), (Err(Errno::Inval), Err(Errno::Inval)));
+        assert_eq!(
+            (advise(0, 0, 0), advise(ROOT, 0, 0), advise(99, 0, 0)),
+            (Err(Errno::Spipe), Err(Errno::Badf), Err(Errno::Badf))
+        );
+    });
 }
 
+/// Threat: extreme timestamps.
 #[test]
 fn times() {
     const BOTH: u32 = 1 | 4;
@@ -200,44 +203,50 @@ fn times() {
 
 #[test]
 fn now_is_what_the_guests_clock_says() {
-    let root = files(&["f"]).root().unwrap();
-    let mut guest = Guest::new(WasiCtx::builder().preopen("/", root).clock(SteppingClock::new(5_000_000_000, 0)));
-    let fd = guest.open(ROOT, "f").unwrap();
-    set_times(&mut guest, fd, 0, 0, 2 | 8).unwrap();
-    assert_eq!(guest.fstat(fd).unwrap().times[..2], [5_000_000_000; 2]);
+    on_each_root(|root| {
+        let mut guest = Guest::new(WasiCtx::builder().preopen("/", root).clock(SteppingClock::new(5_000_000_000, 0)));
+        let fd = guest.create("f").unwrap();
+        set_times(&mut guest, fd, 0, 0, 2 | 8).unwrap();
+        assert_eq!(guest.fstat(fd).unwrap().times[..2], [5_000_000_000; 2]);
+    });
 }
 
 #[test]
 fn directories_are_no_files() {
-    let mut guest = Guest::with_files(&["d/f"]);
-    let fd = guest.open(ROOT, "d").unwrap();
-    assert_eq!((guest.read(fd, 1), guest.pread(fd, 1, 0)), (Err(Errno::Isdir), Err(Errno::Isdir)));
-    assert_eq!((guest.write(fd, b"x"), guest.pwrite(fd, b"x", 0)), (Err(Errno::Badf), Err(Errno::Badf)));
-    assert_eq!((guest.seek(fd, 0, SET), guest.tell(fd)), (Err(Errno::Badf), Err(Errno::Badf)));
+    reading(|guest| {
+        let fd = guest.open(ROOT, "d").unwrap();
+        assert_eq!((guest.read(fd, 1), guest.pread(fd, 1, 0)), (Err(Errno::Isdir), Err(Errno::Isdir)));
+        assert_eq!((guest.write(fd, b"x"), guest.pwrite(fd, b"x", 0)), (Err(Errno::Badf), Err(Errno::Badf)));
+        assert_eq!((guest.seek(fd, 0, SET), guest.tell(fd)), (Err(Errno::Badf), Err(Errno::Badf)));
+    });
 }
 
+/// Threat: write amplification through many iovecs.
 #[test]
 fn the_quota_of_bytes_written() {
-    let root = files(&[]).root().unwrap();
-    let mut guest = Guest::new(WasiCtx::builder().preopen("/", root).max_written(10));
-    let fd = guest.create("f").unwrap();
-    assert_eq!((guest.write(fd, b"123456"), guest.write(1, b"789")), (Ok(6), Ok(3)), "streams count too");
-    assert_eq!((guest.write(fd, b"ab"), guest.pwrite(fd, b"ab", 0)), (Err(Errno::Dquot), Err(Errno::Dquot)));
-    assert_eq!((guest.write(fd, b"a"), guest.write(fd, b"")), (Ok(1), Ok(0)));
-    guest.put(BUFFER, &[7; 0x1000]);
-    let (iovs, count) = guest.iovs(&[(BUFFER, 0x1000); 1000]);
-    let amplified = preview1::fd_write(&mut guest.memory, &mut guest.ctx, fd, iovs, count, RESULT);
-    assert_eq!((amplified, allocate(&mut guest, fd, 0, 11)), (Err(Errno::Dquot), Err(Errno::Dquot)));
-    assert_eq!(guest.contents("f").unwrap(), b"123456a");
+    on_each_root(|root| {
+        let mut guest = Guest::new(WasiCtx::builder().preopen("/", root).max_written(10));
+        let fd = guest.create("f").unwrap();
+        assert_eq!((guest.write(fd, b"123456"), guest.write(1, b"789")), (Ok(6), Ok(3)), "streams count too");
+        assert_eq!((guest.write(fd, b"ab"), guest.pwrite(fd, b"ab", 0)), (Err(Errno::Dquot), Err(Errno::Dquot)));
+        assert_eq!((guest.write(fd, b"a"), guest.write(fd, b"")), (Ok(1), Ok(0)));
+        guest.put(BUFFER, &[7; 0x1000]);
+        let (iovs, count) = guest.iovs(&[(BUFFER, 0x1000); 1000]);
+        let amplified = preview1::fd_write(&mut guest.memory, &mut guest.ctx, fd, iovs, count, RESULT);
+        assert_eq!((amplified, allocate(&mut guest, fd, 0, 11)), (Err(Errno::Dquot), Err(Errno::Dquot)));
+        assert_eq!(guest.contents("f").unwrap(), b"123456a");
+    });
 }
 
+/// Threat: iovec counts at 2³²−1.
 #[test]
 fn too_many_buffers() {
-    let mut guest = Guest::with_files(&["f"]);
-    let fd = guest.create("f").unwrap();
-    let Guest { memory, ctx } = &mut guest;
-    memory[IOVS as usize..][..8 * 1025].fill(0);
-    assert_eq!(preview1::fd_read(memory, ctx, fd, IOVS, 1024, RESULT), Ok(()));
-    assert_eq!(preview1::fd_read(memory, ctx, fd, IOVS, 1025, RESULT), Err(Errno::Inval));
-    assert_eq!(preview1::fd_write(memory, ctx, fd, IOVS, u32::MAX, RESULT), Err(Errno::Inval));
+    over_tree(|guest| {
+        let fd = guest.create("f").unwrap();
+        let Guest { memory, ctx } = guest;
+        memory[IOVS as usize..][..8 * 1025].fill(0);
+        assert_eq!(preview1::fd_read(memory, ctx, fd, IOVS, 1024, RESULT), Ok(()));
+        assert_eq!(preview1::fd_read(memory, ctx, fd, IOVS, 1025, RESULT), Err(Errno::Inval));
+        assert_eq!(preview1::fd_write(memory, ctx, fd, IOVS, u32::MAX, RESULT), Err(Errno::Inval));
+    });
 }

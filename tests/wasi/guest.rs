@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use kitbag::wasi::{Errno, FdFlags, OFlags, Rights, WasiCtx, WasiCtxBuilder, preview1};
-use kitbag_fs::disk::Disk;
 use kitbag_fs::memory::Memory;
-use kitbag_fs::overlay::Overlay;
-use kitbag_fs::{Bytes, Dir, FileSystem, Path};
+use kitbag_fs::{Bytes, Dir, Path};
 
 /// Where results go, paths, arrays of buffers, and contents.
 pub(crate) const RESULT: u32 = 0x100;
@@ -64,11 +62,6 @@ impl Guest {
     /// A guest that sees one directory.
     pub(crate) fn over(dir: Arc<dyn Dir>) -> Guest {
         Guest::new(WasiCtx::builder().preopen("/", dir))
-    }
-
-    /// A guest that sees these files in memory, each of them holding its own path, and can write.
-    pub(crate) fn with_files(paths: &[&str]) -> Guest {
-        Guest::over(files(paths).root().unwrap())
     }
 
     pub(crate) fn put(&mut self, at: u32, bytes: &[u8]) {
@@ -312,31 +305,4 @@ pub(crate) fn files(paths: &[&str]) -> Memory {
         memory.insert(Path::new(path.as_bytes()).unwrap(), contents).unwrap();
     }
     memory
-}
-
-/// Runs a test on an empty directory of each file system that can be written.
-pub(crate) fn on_each(test: impl Fn(&mut Guest)) {
-    for (name, root, _guard) in writable() {
-        eprintln!("on {name}");
-        test(&mut Guest::over(root));
-    }
-}
-
-type Guard = Option<tempfile::TempDir>;
-
-fn writable() -> Vec<(&'static str, Arc<dyn Dir>, Guard)> {
-    let (folder, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let disk = Disk::read_write(folder.path()).unwrap();
-    let upper_disk = Disk::read_write(upper.path()).unwrap();
-    vec![
-        ("memory", Memory::new().root().unwrap(), None),
-        ("disk", disk.root().unwrap(), Some(folder)),
-        ("overlay in memory", overlay(Memory::new()).root().unwrap(), None),
-        ("overlay on disk", overlay(upper_disk).root().unwrap(), Some(upper)),
-    ]
-}
-
-fn overlay(upper: impl FileSystem + 'static) -> Overlay {
-    let lower: Arc<dyn FileSystem> = Arc::new(Memory::new());
-    Overlay::new(Arc::new(upper), [lower]).unwrap()
 }

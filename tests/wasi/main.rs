@@ -1,10 +1,13 @@
 //! The functions of WASI preview1, called as a guest calls them but for the compiled code: over a slice of memory.
 
 mod args;
+mod backends;
 mod clocks;
 mod descriptors;
+mod faults;
 mod files;
 mod guest;
+mod kinds;
 mod linking;
 mod links;
 mod names;

@@ -2,7 +2,8 @@
 
 use kitbag::wasi::{Errno, preview1};
 
-use super::guest::{DIRECTORY, Guest, REGULAR_FILE, ROOT, on_each};
+use super::backends::on_each;
+use super::guest::{DIRECTORY, Guest, REGULAR_FILE, ROOT};
 
 fn set_times(guest: &mut Guest, path: &str, accessed: u64, modified: u64, flags: u32) -> Result<(), Errno> {
     let (at, len) = guest.path(path);
@@ -88,5 +89,20 @@ fn metadata_by_path() {
             (Err(Errno::Inval), Err(Errno::Noent))
         );
         assert_eq!(guest.stat_in(fd, "x", true), Err(Errno::Notdir));
+    });
+}
+
+/// Threat: extreme timestamps.
+#[test]
+fn extreme_times_by_path() {
+    on_each(|guest| {
+        let fd = guest.create("f").unwrap();
+        for extreme in [0, 1, 1 << 32, 1 << 63, u64::MAX] {
+            // What a file system cannot hold it may move to its own end, or refuse; what it says afterwards is one answer.
+            _ = set_times(guest, "f", extreme, extreme, 1 | 4);
+            assert_eq!(guest.stat("f").unwrap(), guest.fstat(fd).unwrap(), "{extreme}");
+        }
+        assert_eq!(set_times(guest, "f", 0, 0, 1 | 4), Ok(()));
+        assert_eq!(guest.stat("f").unwrap().times[..2], [0; 2], "1970");
     });
 }

@@ -1,9 +1,9 @@
 //! Waiting.
 
 use kitbag::wasi::{Errno, HostStream, Input, Rights, SteppingClock, WasiCtx, preview1};
-use kitbag_fs::FileSystem;
 
-use super::guest::{BUFFER, Guest, PATH, RESULT, ROOT, SIZE, files};
+use super::backends::{over_tree, reading};
+use super::guest::{BUFFER, Guest, PATH, RESULT, ROOT, SIZE};
 
 const CLOCK: u8 = 0;
 const READ: u8 = 1;
@@ -74,6 +74,7 @@ fn a_clock_has_reached_its_time_when_it_is_told() {
     assert_eq!(poll(&mut guest, &soonest), Ok(vec![event(2, CLOCK)]));
 }
 
+/// Threat: poll with past subscriptions.
 #[test]
 fn what_is_past_has_happened() {
     let mut guest = Guest::new(WasiCtx::builder());
@@ -83,9 +84,7 @@ fn what_is_past_has_happened() {
 
 #[test]
 fn a_clock_of_its_own_moves_on_at_once() {
-    let root = files(&["f"]).root().unwrap();
-    let builder = WasiCtx::builder().clock(SteppingClock::new(1_000, 0)).preopen("/", root);
-    let mut guest = Guest::new(builder);
+    let mut guest = Guest::new(WasiCtx::builder().clock(SteppingClock::new(1_000, 0)));
     const YEAR: u64 = 31_536_000_000_000_000;
     assert_eq!(poll(&mut guest, &[clock(1, 1, YEAR, 0), clock(2, 1, 2 * YEAR, 0)]), Ok(vec![event(1, CLOCK)]));
     assert_eq!(now(&mut guest, 0), 1_000 + YEAR);
@@ -95,11 +94,12 @@ fn a_clock_of_its_own_moves_on_at_once() {
 
 #[test]
 fn files_are_always_ready() {
-    let mut guest = Guest::with_files(&["abcdef"]);
-    let fd = guest.create("abcdef").unwrap();
-    guest.read(fd, 2).unwrap();
-    let ready = poll(&mut guest, &[stream(1, READ, fd), clock(2, 1, u64::MAX, 0), stream(3, WRITE, fd)]);
-    assert_eq!(ready, Ok(vec![Event { bytes: 4, ..event(1, READ) }, event(3, WRITE)]));
+    over_tree(|guest| {
+        let fd = guest.create("abcdef").unwrap();
+        guest.read(fd, 2).unwrap();
+        let ready = poll(guest, &[stream(1, READ, fd), clock(2, 1, u64::MAX, 0), stream(3, WRITE, fd)]);
+        assert_eq!(ready, Ok(vec![Event { bytes: 4, ..event(1, READ) }, event(3, WRITE)]));
+    });
 }
 
 #[test]
@@ -129,28 +129,30 @@ fn pipes_are_waited_for() {
 
 #[test]
 fn what_is_wrong_with_one_is_told_in_its_event() {
-    let mut guest = Guest::with_files(&["f"]);
-    let fd = guest.open_with(ROOT, "f", super::guest::PLAIN, Rights::FD_READ, super::guest::NO_FLAGS).unwrap();
-    let wrong = [
-        (stream(1, READ, 99), READ, Errno::Badf),
-        (stream(2, READ, fd), READ, Errno::Notcapable),
-        (stream(3, WRITE, 0), WRITE, Errno::Notcapable),
-        (stream(4, READ, ROOT), READ, Errno::Badf),
-        (clock(5, 2, 0, 0), CLOCK, Errno::Inval),
-        (clock(6, 9, 0, 0), CLOCK, Errno::Inval),
-        (clock(7, 1, 0, 2), CLOCK, Errno::Inval),
-    ];
-    let events = poll(&mut guest, &wrong.map(|(record, ..)| record)).unwrap();
-    let expected: Vec<_> = (1..)
-        .zip(wrong)
-        .map(|(userdata, (_, tag, errno))| Event { errno: Some(errno), ..event(userdata, tag) })
-        .collect();
-    assert_eq!(events, expected);
+    reading(|guest| {
+        let fd = guest.open_with(ROOT, "f", super::guest::PLAIN, Rights::FD_READ, super::guest::NO_FLAGS).unwrap();
+        let wrong = [
+            (stream(1, READ, 99), READ, Errno::Badf),
+            (stream(2, READ, fd), READ, Errno::Notcapable),
+            (stream(3, WRITE, 0), WRITE, Errno::Notcapable),
+            (stream(4, READ, ROOT), READ, Errno::Badf),
+            (clock(5, 2, 0, 0), CLOCK, Errno::Inval),
+            (clock(6, 9, 0, 0), CLOCK, Errno::Inval),
+            (clock(7, 1, 0, 2), CLOCK, Errno::Inval),
+        ];
+        let events = poll(guest, &wrong.map(|(record, ..)| record)).unwrap();
+        let expected: Vec<_> = (1..)
+            .zip(wrong)
+            .map(|(userdata, (_, tag, errno))| Event { errno: Some(errno), ..event(userdata, tag) })
+            .collect();
+        assert_eq!(events, expected);
+    });
 }
 
+/// Threat: poll with zero subscriptions.
 #[test]
 fn none_and_too_many() {
-    let mut guest = Guest::with_files(&["f"]);
+    let mut guest = Guest::new(WasiCtx::builder());
     assert_eq!(poll(&mut guest, &[]), Err(Errno::Inval));
     assert_eq!(poll(&mut guest, &[stream(1, 3, 0)]), Err(Errno::Inval), "an unknown type");
     let Guest { memory, ctx } = &mut guest;
@@ -160,6 +162,7 @@ fn none_and_too_many() {
     assert_eq!(preview1::poll_oneoff(memory, ctx, SIZE - 47, BUFFER, 1, RESULT), Err(Errno::Fault));
 }
 
+/// Threat: poll with thousands of subscriptions.
 #[test]
 fn thousands() {
     const COUNT: u32 = 5_000;

@@ -1,5 +1,5 @@
 //! Calls with arguments that no program would make: whatever comes of them, the host goes on, and no call that fails
-//! has written outside of what it was given.
+//! has written outside of what it was given. In memory only, whose limits hold: random sizes would fill a disk.
 
 use kitbag::wasi::{Errno, SeededRandom, SteppingClock, WasiCtx, preview1 as p, unstable};
 use kitbag_fs::FileSystem;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use kitbag::wasi::{Errno, preview1};
 
-use super::guest::{BUFFER, DIRECTORY, Guest, REGULAR_FILE, RESULT, ROOT, SIZE, SYMBOLIC_LINK, on_each, parse_entries};
+use super::backends::{TREE, on_each, reading};
+use super::guest::{BUFFER, DIRECTORY, Guest, REGULAR_FILE, RESULT, ROOT, SIZE, SYMBOLIC_LINK, parse_entries};
 
 fn names(guest: &mut Guest, room: u32) -> BTreeSet<String> {
     let entries = guest.readdir(ROOT, room).unwrap();
@@ -48,18 +49,21 @@ fn any_room_that_holds_one_entry_gives_them_all() {
 
 #[test]
 fn a_full_buffer_means_more() {
-    let mut guest = Guest::with_files(&["abcdef"]);
-    let all = guest.readdir_raw(ROOT, 4096, 0).unwrap();
-    assert_eq!(all.len(), 3 * 24 + 1 + 2 + 6);
-    for room in 0..=all.len() as u32 {
-        assert_eq!(guest.readdir_raw(ROOT, room, 0).unwrap(), all[..room as usize], "cut off at {room}");
-    }
-    assert_eq!(guest.readdir_raw(ROOT, 4096, 2).unwrap(), all[24 + 1 + 24 + 2..]);
-    for past in [3, 4, u64::MAX] {
-        assert_eq!(guest.readdir_raw(ROOT, 4096, past).unwrap(), []);
-    }
+    reading(|guest| {
+        let all = guest.readdir_raw(ROOT, 4096, 0).unwrap();
+        assert_eq!(TREE.len(), 3);
+        assert_eq!(all.len(), 5 * 24 + ". .. abcdef d f".len() - 4);
+        for room in 0..=all.len() as u32 {
+            assert_eq!(guest.readdir_raw(ROOT, room, 0).unwrap(), all[..room as usize], "cut off at {room}");
+        }
+        assert_eq!(guest.readdir_raw(ROOT, 4096, 2).unwrap(), all[24 + 1 + 24 + 2..]);
+        for past in [5, 6, u64::MAX] {
+            assert_eq!(guest.readdir_raw(ROOT, 4096, past).unwrap(), []);
+        }
+    });
 }
 
+/// Threat: cookies of a directory changed between calls.
 #[test]
 fn cookies_stay_while_the_directory_changes() {
     on_each(|guest| {
@@ -84,18 +88,20 @@ fn cookies_stay_while_the_directory_changes() {
     });
 }
 
+/// Threat: `fd_readdir` of 4 GiB.
 #[test]
 fn what_cannot_be_listed() {
-    let mut guest = Guest::with_files(&["f"]);
-    let fd = guest.open(ROOT, "f").unwrap();
-    for (fd, errno) in [(fd, Errno::Notdir), (0, Errno::Notdir), (99, Errno::Badf)] {
-        assert_eq!(guest.readdir_raw(fd, 100, 0), Err(errno));
-    }
-    let Guest { memory, ctx } = &mut guest;
-    assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, u32::MAX, 0, RESULT), Err(Errno::Fault), "4 GiB");
-    assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, SIZE - BUFFER + 1, 0, RESULT), Err(Errno::Fault));
-    assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, SIZE - BUFFER, 0, RESULT), Ok(()));
-    assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, 100, 0, SIZE - 3), Err(Errno::Fault));
+    reading(|guest| {
+        let fd = guest.open(ROOT, "f").unwrap();
+        for (fd, errno) in [(fd, Errno::Notdir), (0, Errno::Notdir), (99, Errno::Badf)] {
+            assert_eq!(guest.readdir_raw(fd, 100, 0), Err(errno));
+        }
+        let Guest { memory, ctx } = guest;
+        assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, u32::MAX, 0, RESULT), Err(Errno::Fault), "4 GiB");
+        assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, SIZE - BUFFER + 1, 0, RESULT), Err(Errno::Fault));
+        assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, SIZE - BUFFER, 0, RESULT), Ok(()));
+        assert_eq!(preview1::fd_readdir(memory, ctx, ROOT, BUFFER, 100, 0, SIZE - 3), Err(Errno::Fault));
+    });
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! One folder, read by a guest from each file system that can hold it: the same answers.
 
-use std::io::{Cursor, Write};
 use std::sync::Arc;
 
 use kitbag_fs::disk::Disk;
@@ -11,13 +10,14 @@ use kitbag_fs::zip::{Options, Zip};
 use kitbag_fs::{Bytes, FileSystem, Path};
 use zip::CompressionMethod;
 
+use super::backends::archive;
 use super::guest::{DIRECTORY, Guest, ROOT};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo");
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/demo"]
-struct Assets;
+pub(crate) struct Assets;
 
 /// What a guest sees: each path with its type, size and a sum of its contents.
 fn seen(guest: &mut Guest) -> Vec<(String, u8, u64, u64)> {
@@ -71,16 +71,6 @@ fn files_of(folder: &std::path::Path, prefix: &str, files: &mut Vec<(String, Vec
             files.push((path, std::fs::read(entry.path()).unwrap()));
         }
     }
-}
-
-fn archive(files: &[(String, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (path, contents) in files {
-        let options = zip::write::SimpleFileOptions::default().compression_method(method);
-        writer.start_file(path, options).unwrap();
-        writer.write_all(contents).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
 }
 
 #[test]

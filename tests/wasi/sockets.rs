@@ -110,6 +110,7 @@ fn what_is_refused() {
     }
 }
 
+/// Threat: descriptor exhaustion.
 #[test]
 fn a_full_table_accepts_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
