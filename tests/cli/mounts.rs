@@ -37,6 +37,7 @@ fn read(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(name)).unwrap()
 }
 
+/// Threat: the current directory is not visible unless asked for.
 #[test]
 fn nothing_is_visible_unless_asked_for() {
     let folder = scratch();
@@ -45,6 +46,7 @@ fn nothing_is_visible_unless_asked_for() {
     assert_eq!(put(options![], "x").outcome().status, Some(8), "EBADF: there is no descriptor 3");
 }
 
+/// Threat: mounts inside mounts.
 #[test]
 fn mounts_nest_in_any_order() {
     let folder = scratch();
@@ -67,6 +69,7 @@ fn mounts_make_their_places() {
     assert_eq!(listing(options!["--tmp", "/t", "--tmp", "/t/x/y"], "/t"), ["folder x", "folder x/y"]);
 }
 
+/// Threat: several file mounts under one parent.
 #[test]
 fn files_of_one_folder_are_one_preopen() {
     let folder = scratch();

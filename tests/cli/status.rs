@@ -85,6 +85,31 @@ fn limits() {
     kitbag!["run", path].fails(137, &["limit reached", "table.wat", "table"]);
 }
 
+/// Threat: a guest that closes its standard streams. They are the guest's own: the command still has its own to say what became of it.
+#[test]
+fn a_guest_that_closes_its_streams() {
+    let folder = scratch();
+    let program = |end: &str| {
+        let text = format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+                (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                (memory (export "memory") 1)
+                (func (export "_start")
+                    (br_if 0 (call $close (i32.const 0)))
+                    (br_if 0 (call $close (i32.const 1)))
+                    (br_if 0 (call $close (i32.const 2)))
+                    {end}))"#
+        );
+        kitbag!["run", write(folder.path(), "closes.wat", text)].outcome()
+    };
+    let exited = program("(call $exit (i32.add (i32.const 40) (call $close (i32.const 1))))");
+    assert_eq!((exited.status, exited.stderr.as_str()), (Some(48), ""), "the second time it is EBADF, 8");
+    let trapped = program("unreachable");
+    assert_eq!(trapped.status, Some(134));
+    assert!(trapped.stderr.contains("unreachable"), "{trapped:?}");
+}
+
 /// A reader that goes away ends the command as it ends any other tool, and with no word about it.
 #[cfg(unix)]
 #[test]
