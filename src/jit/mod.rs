@@ -10,11 +10,11 @@
 //!
 //! | | SQLite, 1.3 MB | Python, 26 MB | Yosys, 31 MB |
 //! |---|---|---|---|
-//! | first pass: validation ([`scan`]) | 14 | 18 | 13 |
+//! | first pass: validation (`scan`) | 14 | 18 | 13 |
 //! | first pass: reading, counting, and what of validation is inlined there | 21 | 16 | 18 |
-//! | second pass: reading and dispatch ([`walk`]) | 15 | 10 | 12 |
+//! | second pass: reading and dispatch (`walk`) | 15 | 10 | 12 |
 //! | second pass: the value stack, registers, branches | 28 | 27 | 29 |
-//! | second pass: encoding ([`x86_64`]) | 16 | 13 | 13 |
+//! | second pass: encoding (`x86_64`) | 16 | 13 | 13 |
 //! | the kernel: pages of code and of copied data, touched first | 4 | 9 | 13 |
 //! | parsing of the other sections, copying, the rest | 2 | 7 | 2 |
 //!
