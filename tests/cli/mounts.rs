@@ -74,6 +74,7 @@ fn mounts_make_their_places() {
 fn files_of_one_folder_are_one_preopen() {
     let folder = scratch();
     let (a, b) = (write(folder.path(), "a", "1"), write(folder.path(), "b", "22"));
+    write(folder.path(), "beside", "333");
     let files = options!["--file", mount(&a, "::/etc/one"), "--file", mount(&b, "::/etc/two::ro")];
     assert_eq!(listing(files.clone(), "/etc"), ["one 1", "two 2"]);
     assert_eq!(put(files.clone(), "one").outcome().status, Some(0));

@@ -250,3 +250,33 @@ fn too_many_buffers() {
         assert_eq!(preview1::fd_write(memory, ctx, fd, IOVS, u32::MAX, RESULT), Err(Errno::Inval));
     });
 }
+
+/// A file in memory, holes and all, may be as long as an offset can say; on the disk that is for the kernel's file system to say.
+#[test]
+fn files_too_large() {
+    on_each(|guest| {
+        let fd = guest.create("f").unwrap();
+        let end = i64::MAX as u64;
+        assert_eq!(guest.pwrite(fd, b"x", end), Err(Errno::Fbig));
+        assert_eq!((guest.seek(fd, i64::MAX, SET), guest.write(fd, b"x")), (Ok(end), Err(Errno::Fbig)));
+        assert_eq!((guest.fstat(fd).unwrap().size, guest.tell(fd)), (0, Ok(end)));
+        let across = guest.pwrite(fd, &[7; 20], end - 9);
+        assert!(matches!(across, Ok(9) | Err(Errno::Fbig)), "{across:?}");
+        let size = if across.is_ok() { end } else { 0 };
+        assert_eq!(guest.fstat(fd).unwrap().size, size);
+    });
+}
+
+/// On the disk, the only file system that has any.
+#[test]
+fn a_fifo_has_no_positions() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let folder = tempfile::tempdir().unwrap();
+    mknodat(CWD, folder.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let disk = kitbag_fs::disk::Disk::read_write(folder.path()).unwrap();
+    let mut guest = Guest::over(kitbag_fs::FileSystem::root(&disk).unwrap());
+    let fd = guest.open(ROOT, "fifo").unwrap();
+    assert_eq!(guest.fdstat(fd).unwrap().0, 0, "a type that has no number");
+    let moved = [guest.seek(fd, 0, SET), guest.seek(fd, 0, CUR), guest.seek(fd, 0, END), guest.tell(fd)];
+    assert_eq!(moved, [Err(Errno::Spipe); 4]);
+}

@@ -37,7 +37,7 @@ pub(crate) fn equipped(root: Arc<dyn Dir>) -> (Guest, [TcpStream; 2]) {
     guest.put(PATH, b"f");
     guest.put(PATH2, b"n");
     guest.put(LINK, b"l");
-    guest.put(SUBSCRIPTION, &[0; 48]);
+    guest.put(SUBSCRIPTION, &[0; 56]);
     guest.iovs(&[(BUFFER, 4)]);
     (guest, clients)
 }

@@ -3,7 +3,7 @@
 use kitbag::wasi::{Errno, preview1};
 
 use super::backends::on_each;
-use super::guest::{DIRECTORY, Guest, REGULAR_FILE, ROOT};
+use super::guest::{DIRECTORY, Guest, REGULAR_FILE, RESULT, ROOT};
 
 fn set_times(guest: &mut Guest, path: &str, accessed: u64, modified: u64, flags: u32) -> Result<(), Errno> {
     let (at, len) = guest.path(path);
@@ -104,5 +104,23 @@ fn extreme_times_by_path() {
         }
         assert_eq!(set_times(guest, "f", 0, 0, 1 | 4), Ok(()));
         assert_eq!(guest.stat("f").unwrap().times[..2], [0; 2], "1970");
+    });
+}
+
+#[test]
+fn unknown_flags_of_lookups() {
+    on_each(|guest| {
+        guest.create("f").unwrap();
+        let ((at, len), (at2, len2)) = (guest.path("f"), guest.path2("g"));
+        let Guest { memory, ctx } = guest;
+        for lookup in [2, 3, u32::MAX] {
+            let answers = [
+                preview1::path_filestat_get(memory, ctx, ROOT, lookup, at, len, RESULT),
+                preview1::path_filestat_set_times(memory, ctx, ROOT, lookup, at, len, 1, 1, 5),
+                preview1::path_link(memory, ctx, ROOT, lookup, at, len, ROOT, at2, len2),
+            ];
+            assert_eq!(answers, [Err(Errno::Inval); 3], "{lookup}");
+        }
+        assert_eq!(guest.stat("g"), Err(Errno::Noent));
     });
 }

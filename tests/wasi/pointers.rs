@@ -1,7 +1,7 @@
 //! Pointers that lead outside of the memory, for every function that takes one: `EFAULT`, and nothing has happened. And those
 //! that lead just to its end, or to nothing at all.
 
-use kitbag::wasi::{Errno, WasiCtx, preview1};
+use kitbag::wasi::{Errno, WasiCtx, preview1, unstable};
 
 use super::backends::on_each_root;
 use super::guest::{ALL, BUFFER, Guest, IOVS, PATH, PATH2, RESULT, ROOT, SIZE};
@@ -19,7 +19,7 @@ type Call = fn(&mut [u8], &mut WasiCtx, u32) -> Result<(), Errno>;
 type Ranged = fn(&mut [u8], &mut WasiCtx, u32, u32) -> Result<(), Errno>;
 
 /// Every pointer to something of fixed size, and that size.
-const FIXED: [(&str, u32, Call); 33] = [
+const FIXED: [(&str, u32, Call); 38] = [
     ("args_get table", 4, |m, c, p| preview1::args_get(m, c, p, BUFFER)),
     ("args_get buffer", 5, |m, c, p| preview1::args_get(m, c, BUFFER, p)),
     ("args_sizes_get count", 4, |m, c, p| preview1::args_sizes_get(m, c, p, RESULT)),
@@ -53,6 +53,11 @@ const FIXED: [(&str, u32, Call); 33] = [
     ("sock_recv", 4, |m, c, p| preview1::sock_recv(m, c, CONNECTION, IOVS, 1, 0, p, RESULT)),
     ("sock_recv flags", 2, |m, c, p| preview1::sock_recv(m, c, CONNECTION, IOVS, 1, 0, RESULT, p)),
     ("sock_send", 4, |m, c, p| preview1::sock_send(m, c, CONNECTION, IOVS, 1, 0, p)),
+    ("unstable fd_filestat_get", 56, |m, c, p| unstable::fd_filestat_get(m, c, FILE, p)),
+    ("unstable fd_seek", 8, |m, c, p| unstable::fd_seek(m, c, FILE, 1, 0, p)),
+    ("unstable path_filestat_get", 56, |m, c, p| unstable::path_filestat_get(m, c, ROOT, 1, PATH, 1, p)),
+    ("unstable poll_oneoff count", 4, |m, c, p| unstable::poll_oneoff(m, c, SUBSCRIPTION, BUFFER, 1, p)),
+    ("unstable poll_oneoff events", 32, |m, c, p| unstable::poll_oneoff(m, c, SUBSCRIPTION, p, 1, RESULT)),
 ];
 
 /// Nothing was made, moved, read, written or accepted.

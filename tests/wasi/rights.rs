@@ -74,7 +74,7 @@ fn a_file_needs_each_right() {
 #[test]
 fn a_directory_needs_each_right() {
     type Action = fn(&mut Guest) -> Result<(), Errno>;
-    let needs: [(Rights, Action); 15] = [
+    let needs: [(Rights, Action); 20] = [
         (Rights::PATH_OPEN, |g| g.open(ROOT, "d/f").map(drop)),
         (Rights::PATH_CREATE_FILE, |g| g.create("new").map(drop)),
         (Rights::PATH_FILESTAT_SET_SIZE, |g| {
@@ -95,6 +95,11 @@ fn a_directory_needs_each_right() {
         (Rights::PATH_LINK_TARGET, |g| g.link("d/f", "g", false)),
         (Rights::PATH_SYMLINK, |g| g.symlink("d/f", "g")),
         (Rights::PATH_READLINK, |g| g.readlink("link", 9).map(drop)),
+        (Rights::FD_FILESTAT_GET, |g| g.fstat(ROOT).map(drop)),
+        (Rights::FD_FILESTAT_SET_TIMES, |g| preview1::fd_filestat_set_times(&mut g.memory, &mut g.ctx, ROOT, 1, 1, 5)),
+        (Rights::FD_FDSTAT_SET_FLAGS, |g| g.set_flags(ROOT, NO_FLAGS)),
+        (Rights::FD_SYNC, |g| preview1::fd_sync(&mut g.memory, &mut g.ctx, ROOT)),
+        (Rights::FD_DATASYNC, |g| preview1::fd_datasync(&mut g.memory, &mut g.ctx, ROOT)),
     ];
     for (needed, action) in needs {
         let attempt = |rights, expected| {

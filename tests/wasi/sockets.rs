@@ -110,6 +110,19 @@ fn what_is_refused() {
     }
 }
 
+#[test]
+fn a_connection_that_was_reset() {
+    let (mut guest, address) = guest();
+    let client = TcpStream::connect(address).unwrap();
+    let fd = accept(&mut guest, LISTENER, FdFlags::empty()).unwrap();
+    // Closed with bytes unread: that is what makes it a reset.
+    assert_eq!(send(&mut guest, fd, b"unread", 0), Ok(6));
+    client.peek(&mut [0; 6]).unwrap();
+    drop(client);
+    assert_eq!(receive(&mut guest, fd, 1, 0), Err(Errno::Connreset));
+    assert_eq!((send(&mut guest, fd, b"x", 0), shutdown(&mut guest, fd, 3)), (Err(Errno::Pipe), Err(Errno::Notconn)));
+}
+
 /// Threat: descriptor exhaustion.
 #[test]
 fn a_full_table_accepts_nothing() {

@@ -65,6 +65,16 @@ fn nobody_reads() {
 }
 
 #[test]
+fn a_full_pipe() {
+    let (_reader, writer) = pipe();
+    let mut guest = Guest::new(WasiCtx::builder().stdout(HostStream::new(writer)));
+    guest.set_flags(1, FdFlags::NONBLOCK).unwrap();
+    let full = std::iter::repeat_with(|| guest.write(1, &[7; 4096])).take(1000).find_map(Result::err);
+    assert_eq!(full, Some(Errno::Again));
+    assert_eq!(guest.write(1, b""), Ok(0));
+}
+
+#[test]
 fn only_terminals_are_character_devices() {
     let null = std::fs::File::open("/dev/null").unwrap();
     let terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/ptmx");
