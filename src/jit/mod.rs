@@ -5,25 +5,26 @@
 //! # Where the time goes
 //!
 //! `cargo bench --bench compile` compares compiling with wasmparser's validation of the same bytes, which takes some 165
-//! instructions and 16 ns an operator on SQLite. Compiling took 3.1 times as long and takes 2.5 times, and of that (by samples
-//! on one thread, in percent of the whole; the kernel's part grows with the size of the code):
+//! instructions and 16 ns an operator on SQLite. Compiling takes 2.7 times as long in the geometric mean of four programs (it
+//! was 3.1 times), and of that (by samples on one thread, in percent of the whole):
 //!
 //! | | SQLite, 1.3 MB | Python, 26 MB | Yosys, 31 MB |
 //! |---|---|---|---|
-//! | first pass: validation (`scan`) | 14 | 18 | 13 |
-//! | first pass: reading, counting, and what of validation is inlined there | 21 | 16 | 18 |
-//! | second pass: reading and dispatch (`walk`) | 15 | 10 | 12 |
-//! | second pass: the value stack, registers, branches | 28 | 27 | 29 |
-//! | second pass: encoding (`x86_64`) | 16 | 13 | 13 |
-//! | the kernel: pages of code and of copied data, touched first | 4 | 9 | 13 |
-//! | parsing of the other sections, copying, the rest | 2 | 7 | 2 |
+//! | first pass: validation (`scan`) | 15 | 18 | 15 |
+//! | first pass: reading, counting, and what of validation is inlined there | 18 | 15 | 17 |
+//! | second pass: reading and dispatch (`walk`) | 13 | 9 | 11 |
+//! | second pass: the value stack, registers, branches | 35 | 33 | 34 |
+//! | second pass: encoding (`x86_64`) | 15 | 11 | 14 |
+//! | the kernel: pages of code and of copied data, touched first | 2 | 9 | 7 |
+//! | parsing of the other sections, copying, the rest | 2 | 6 | 2 |
 //!
-//! So the first pass, reading by hand, is faster than the validation that it contains is by itself; the second is the
-//! larger half. What helped, in order: reading short immediates by hand in the first pass as in the second (0.35 of
-//! the ratio); emitting into the memory that becomes the code, in huge pages (0.3 for Yosys, where code is 40 MB; most of what
-//! is left is the kernel's clearing of it); knowing where a value is when it is pushed and not when it is taken;
+//! So the first pass, reading by hand, costs a little less than validation does by itself; the second is the larger half.
+//! What helped, in order: reading short immediates by hand in the first pass as in the second (0.35 of the ratio); emitting
+//! into the memory that becomes the code, in huge pages (up to 0.3 for Yosys, whose code is by far the longest; most of what
+//! the kernel still takes is clearing it); knowing where a value is when it is pushed and not when it is taken;
 //! instructions put together in words; kinds and sizes known where the operator is. Both dispatches jump by opcode, and no
-//! predictor knows the next one: that is the better part of their share, and the price of a second pass. One
+//! predictor knows the next one: that is probably the better part of their share (it was inferred, not counted), and the
+//! price of a second pass. One
 //! pass would have to choose registers for locals before it has seen their uses, which costs the code that it makes far
 //! more. Tried and lost: leaving out SIB bytes and displacements that an address does not need, by branches that cannot be
 //! foreseen.
