@@ -92,7 +92,8 @@ fn os_error(error: &std::io::Error) -> rustix::io::Errno {
 /// Takes a connection (`accept`). The new descriptor can be used for all that applies to a connection.
 ///
 /// # Errors
-/// `EBADF`; `ENOTSOCK`; `ENOTCAPABLE`; `EINVAL`, also for a socket that does not listen; `EAGAIN` from a non-blocking one; `EMFILE`, before anything is accepted; `EFAULT`.
+/// `EBADF`; `ENOTSOCK`; `ENOTCAPABLE`, also for a socket that does not listen; `EINVAL` for unknown flags; `EAGAIN` from a non-blocking
+/// one; `EMFILE`, before anything is accepted; `EFAULT`.
 pub fn sock_accept(memory: &mut [u8], ctx: &mut WasiCtx, fd: u32, flags: u32, connection: u32) -> Result<(), Errno> {
     let descriptor = ctx.table.get(fd)?;
     let listener = descriptor.as_socket(Rights::SOCK_ACCEPT)?;

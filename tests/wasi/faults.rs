@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use kitbag::wasi::{Errno, Rights, WasiCtx};
+use kitbag::wasi::{Clock, ClockId, Errno, Random, Rights, WasiCtx, preview1};
 use kitbag_fs::{Dir, Error, File, Follow, Listing, Metadata, Node, OpenOptions, Path, Result as FsResult, SetTimes};
 
 use super::guest::{BUFFER, Guest, IOVS, NO_FLAGS, PATH, PATH2, PLAIN};
@@ -109,6 +109,22 @@ impl File for Broken {
     }
 }
 
+impl Random for Broken {
+    fn fill(&mut self, _: &mut [u8]) -> Result<(), Errno> {
+        Err(self.0.into())
+    }
+}
+
+impl Clock for Broken {
+    fn now(&mut self, _: ClockId) -> Result<u64, Errno> {
+        Err(self.0.into())
+    }
+
+    fn resolution(&mut self, _: ClockId) -> Result<u64, Errno> {
+        Err(self.0.into())
+    }
+}
+
 const FILE: u32 = 4;
 const DIR: u32 = 5;
 
@@ -172,4 +188,18 @@ fn each_failure_is_told() {
         assert_eq!(asked, OF_FILES.len() + OF_DIRECTORIES.len() + 12);
         assert_eq!(guest.u32(IOVS + 4), 4);
     }
+}
+
+#[test]
+fn clocks_and_randomness_fail_too() {
+    let mut guest = Guest::new(WasiCtx::builder().clock(Broken(Error::Io)).random(Broken(Error::Io)));
+    let before = guest.memory.clone();
+    let Guest { memory, ctx } = &mut guest;
+    let answers = [
+        preview1::clock_time_get(memory, ctx, 0, 0, BUFFER),
+        preview1::clock_res_get(memory, ctx, 0, BUFFER),
+        preview1::random_get(memory, ctx, BUFFER, 9),
+    ];
+    assert_eq!(answers, [Err(Errno::Io); 3]);
+    assert!(guest.memory == before);
 }

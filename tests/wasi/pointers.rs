@@ -115,6 +115,20 @@ fn subscriptions() {
     });
 }
 
+/// Room for the first of two events is not enough, and is not used.
+#[test]
+fn events_that_do_not_all_fit() {
+    let mut guest = Guest::new(WasiCtx::builder());
+    guest.put(SUBSCRIPTION, &[0; 96]);
+    let before = guest.memory.clone();
+    let Guest { memory, ctx } = &mut guest;
+    for events in [SIZE - 32, SIZE - 63, u32::MAX - 31, u32::MAX - 63] {
+        assert_eq!(preview1::poll_oneoff(memory, ctx, SUBSCRIPTION, events, 2, RESULT), Err(Errno::Fault));
+    }
+    assert!(*memory == before);
+    assert_eq!(preview1::poll_oneoff(memory, ctx, SUBSCRIPTION, SIZE - 64, 2, RESULT), Ok(()));
+}
+
 /// Everything that takes a path, and what it answers to that of the file.
 const PATHS: [(&str, Ranged, Result<(), Errno>); 13] = [
     ("path_create_directory", |m, c, p, n| preview1::path_create_directory(m, c, ROOT, p, n), Err(Errno::Exist)),

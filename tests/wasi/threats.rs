@@ -355,3 +355,36 @@ fn two_preopened_directories_are_apart() {
         assert_eq!(guest.stat_in(3, "../two/g", true), Err(Errno::Perm));
     });
 }
+
+/// The list at the top of this file, which has all lines and names nothing that is gone.
+#[test]
+fn the_list_of_threats_names_tests() {
+    let tests = [
+        include_str!("clocks.rs"),
+        include_str!("descriptors.rs"),
+        include_str!("files.rs"),
+        include_str!("links.rs"),
+        include_str!("names.rs"),
+        include_str!("opening.rs"),
+        include_str!("pointers.rs"),
+        include_str!("poll.rs"),
+        include_str!("readdir.rs"),
+        include_str!("sockets.rs"),
+        include_str!("streams.rs"),
+        include_str!("threats.rs"),
+        include_str!("../cli/mounts.rs"),
+        include_str!("../cli/status.rs"),
+    ]
+    .concat();
+    let mut named = 0;
+    let rows = include_str!("threats.rs").lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1);
+    for row in rows {
+        let (_, names) = row.split_once(" | ").unwrap();
+        for name in names.split('`').skip(1).step_by(2) {
+            let name = name.rsplit("::").next().unwrap();
+            assert!(tests.contains(&format!("#[test]\nfn {name}() {{")), "{name}");
+            named += 1;
+        }
+    }
+    assert!(named > 22, "{named}");
+}
