@@ -154,12 +154,6 @@ impl<M: Masm> State<M> {
 
     // Taking.
 
-    /// Where a local's present value is.
-    #[inline]
-    pub(crate) fn local(&self, index: u32) -> Src {
-        self.locals[index as usize].value.src
-    }
-
     /// Where the value at `depth` from the top is, which stays on the stack.
     #[inline]
     pub(crate) fn peek(&self, depth: usize) -> (Kind, Src) {
@@ -405,7 +399,8 @@ impl<M: Masm> State<M> {
                 assert!(self.temps.contains(reg) && index >= self.temps_from, "value {index} in {reg:?}");
                 busy.insert(reg);
             } else if value.local != NO_LOCAL {
-                assert_eq!(value.src, self.local(value.local), "value {index} is not where its local is");
+                let place = self.locals[value.local as usize].value.src;
+                assert_eq!(value.src, place, "value {index} is not where its local is");
                 aliases[value.local as usize] += 1;
             } else if let Src::Reg(_) = value.src {
                 assert_eq!(index + 1, self.stack.len(), "a pin holds a value that is not about to be set");
