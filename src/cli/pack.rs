@@ -311,7 +311,10 @@ impl Summary {
         let mut line = |what: &str, size: u64, more: &str| text += &format!("{size:>12} {what}{more}\n");
         if let Some(runtime) = runtime {
             line("runtime", runtime.bytes.len() as u64, "");
-            let using = |features: &str| format!(", which uses {features}");
+            let using = |features: &str| match features {
+                "" => String::new(),
+                some => format!(", which uses {some}"),
+            };
             let more = self.without.as_ref().map_or_else(|| using(&self.features), |why| format!(": {why}"));
             line("native code", self.native, &more);
         }
