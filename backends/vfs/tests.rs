@@ -16,18 +16,22 @@ use crate::zip::{Options, Zip};
 use crate::{Dir, Error, FileSystem, Follow, OpenOptions, Path, Result};
 
 /// A folder of the disk that is removed with it.
-struct Folder(Disk, #[allow(dead_code, reason = "held until the test is over")] tempfile::TempDir);
+struct Folder {
+    disk: Disk,
+    /// Removed when the test is over.
+    folder: tempfile::TempDir,
+}
 
 impl Folder {
     fn new() -> Folder {
         let folder = tempfile::tempdir().unwrap();
-        Folder(Disk::read_write(folder.path()).unwrap(), folder)
+        Folder { disk: Disk::read_write(folder.path()).unwrap(), folder }
     }
 }
 
 impl FileSystem for Folder {
     fn root(&self) -> Result<Arc<dyn Dir>> {
-        self.0.root()
+        self.disk.root()
     }
 }
 
@@ -97,7 +101,7 @@ mod of_disk {
 
     fn folder() -> ToVfs {
         let folder = Box::leak(Box::new(Folder::new()));
-        exported(Disk::read_write(folder.1.path()).unwrap())
+        exported(Disk::read_write(folder.folder.path()).unwrap())
     }
     ::vfs::test_vfs!(folder());
 }
