@@ -31,6 +31,7 @@
 
 mod aarch64;
 pub mod abi;
+mod arrays;
 mod buffer;
 mod compile;
 mod convention;

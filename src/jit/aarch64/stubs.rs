@@ -5,20 +5,19 @@
 use super::memory::{LDR_X, STR_X};
 use super::{Assembler, CONTEXT, LINK, MEMORY, SP, V31, X0, X1, X16, X17, asm, x};
 use crate::jit::abi::{Activation, Context, FuncRef};
-use crate::jit::convention::{Place, Places};
+use crate::jit::arrays::{copy_values, first_result, gather_params, spread_params, value};
+use crate::jit::convention::Places;
 use crate::jit::env::{Kind, Signature};
 use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
 
+/// What values are copied through.
+const SCRATCH: Reg = Reg::vector(V31);
+
 /// Where the entry stub keeps the address of the values: a temporary that is no argument.
 const VALUES: Reg = x(8);
-
-/// The place of a value in an array of them.
-const fn value(base: Reg, index: usize) -> Address {
-    Address::new(base, 16 * index as u32)
-}
 
 impl Assembler {
     fn load_word(&mut self, dst: Reg, base: Reg, offset: usize) {
@@ -35,37 +34,6 @@ impl Assembler {
         asm!(self; ldp x19, x20, [sp, 16]; ldp x21, x22, [sp, 32]; ldp x23, x24, [sp, 48]; ldp x25, x26, [sp, 64]);
         asm!(self; ldp x27, x28, [sp, 80]; ldp x29, x30, [sp], 112; ret);
     }
-
-    /// Copies 16-byte values through the assembler's own register.
-    fn copy_values(&mut self, to: Address, from: Address, count: usize) {
-        for i in 0..count as i32 {
-            let from = Address { offset: from.offset + 16 * i, ..from };
-            let to = Address { offset: to.offset + 16 * i, ..to };
-            self.load_value(Kind::V128, Reg::vector(V31), from);
-            self.store_value(Kind::V128, to, Src::Reg(Reg::vector(V31)));
-        }
-    }
-
-    /// From an array at `base` to where the callee expects them, stack arguments from the stack pointer on.
-    fn spread_params(&mut self, params: &[Kind], base: Reg) {
-        let mut places = Places::<Assembler>::new();
-        for (i, &kind) in params.iter().enumerate() {
-            match places.next(kind) {
-                Place::Reg(reg) => self.load_value(kind, reg, value(base, i)),
-                Place::Stack(offset) => {
-                    let scratch = if kind == Kind::V128 { Reg::vector(V31) } else { X17 };
-                    // Floats travel as integers of their width, so that an i32's upper half is zero on the stack too.
-                    let kind = match kind {
-                        Kind::F32 => Kind::I32,
-                        Kind::F64 => Kind::I64,
-                        kind => kind,
-                    };
-                    self.load_value(kind, scratch, value(base, i));
-                    self.mov(kind, Dst::Slot(offset), Src::Reg(scratch));
-                }
-            }
-        }
-    }
 }
 
 pub(super) fn trap_exit(m: &mut Assembler) {
@@ -80,7 +48,7 @@ pub(super) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
     asm!(m; mov x28, x0; mov x9, x1; mov x8, x2);
     m.load_word(MEMORY, CONTEXT, offset_of!(Context, memory_base));
     m.add_offset(SP, SP, -i64::from(stack));
-    m.spread_params(&signature.params, VALUES);
+    spread_params(m, &signature.params, VALUES, (X17, SCRATCH));
     asm!(m; blr x9);
     m.add_offset(SP, SP, stack.into());
     m.load_word(VALUES, SP, 96);
@@ -89,7 +57,7 @@ pub(super) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
     }
     if signature.results.len() > 1 {
         m.load_word(X17, CONTEXT, offset_of!(Context, results));
-        m.copy_values(value(VALUES, 1), value(X17, 0), signature.results.len() - 1);
+        copy_values(m, value(VALUES, 1), value(X17, 0), signature.results.len() - 1, SCRATCH);
     }
     asm!(m; mov w0, wzr);
     m.restore_host();
@@ -126,27 +94,16 @@ pub(super) fn host_stub(m: &mut Assembler, signature: &Signature) {
     // The caller's instance, which knows where results go, stays below the return address.
     asm!(m; stp x1, x30, [sp, -16]!);
     m.add_offset(SP, SP, -i64::from(area));
-    let mut places = Places::<Assembler>::new();
-    for (i, &kind) in signature.params.iter().enumerate() {
-        match places.next(kind) {
-            Place::Reg(reg) => m.store_value(kind, value(SP, i), Src::Reg(reg)),
-            Place::Stack(offset) => m.mov(kind, Dst::Slot(16 * i as u32), Src::Slot(area + 16 + offset)),
-        }
-    }
+    gather_params(m, &signature.params, SP, area + 16);
     m.load_word(X16, X0, offset_of!(FuncRef, context));
     m.load_word(X16, X16, 0);
     asm!(m; mov x2, sp; blr x16);
     if signature.results.len() > 1 {
         m.load_word(X17, SP, area as usize);
         m.load_word(X17, X17, offset_of!(Context, results));
-        m.copy_values(value(X17, 0), value(SP, 1), signature.results.len() - 1);
+        copy_values(m, value(X17, 0), value(SP, 1), signature.results.len() - 1, SCRATCH);
     }
-    match signature.results.first() {
-        Some(Kind::I32 | Kind::F32) => m.load_value(Kind::I32, X0, value(SP, 0)),
-        Some(Kind::I64 | Kind::F64 | Kind::Ref) => m.load_value(Kind::I64, X0, value(SP, 0)),
-        Some(Kind::V128) => m.load_value(Kind::V128, Assembler::VECTOR_RESULT, value(SP, 0)),
-        None => {}
-    }
+    first_result(m, &signature.results, SP);
     m.add_offset(SP, SP, area.into());
     // The status is in X1.
     m.load_word(LINK, SP, 8);

@@ -1,18 +1,17 @@
 //! Code between the host and compiled functions: one stub for each type that needs it.
 
-use super::{Assembler, R10, R11, RAX, RSI, RSP, X15, asm};
+use super::{Assembler, R10, R11, RSI, RSP, X15, asm};
 use crate::jit::abi::{Activation, Context, FuncRef};
-use crate::jit::convention::{Place, Places};
+use crate::jit::arrays::{copy_values, first_result, gather_params, spread_params, value};
+use crate::jit::convention::Places;
 use crate::jit::env::{Kind, Signature};
 use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
 
-/// The place of a value in an array of them.
-const fn value(base: Reg, index: usize) -> Address {
-    Address::new(base, 16 * index as u32)
-}
+/// What values are copied through.
+const SCRATCH: Reg = Reg::vector(X15);
 
 impl Assembler {
     fn save_host(&mut self) {
@@ -21,37 +20,6 @@ impl Assembler {
 
     fn restore_host(&mut self) {
         asm!(self; pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx; ret);
-    }
-
-    /// Copies 16-byte values through the assembler's own register.
-    fn copy_values(&mut self, to: Address, from: Address, count: usize) {
-        for i in 0..count as i32 {
-            let from = Address { offset: from.offset + 16 * i, ..from };
-            let to = Address { offset: to.offset + 16 * i, ..to };
-            self.load_value(Kind::V128, Reg::vector(X15), from);
-            self.store_value(Kind::V128, to, Src::Reg(Reg::vector(X15)));
-        }
-    }
-
-    /// From an array at `base` to where the callee expects them, stack arguments from the stack pointer on.
-    fn spread_params(&mut self, params: &[Kind], base: Reg) {
-        let mut places = Places::<Assembler>::new();
-        for (i, &kind) in params.iter().enumerate() {
-            match places.next(kind) {
-                Place::Reg(reg) => self.load_value(kind, reg, value(base, i)),
-                Place::Stack(offset) => {
-                    let scratch = if kind == Kind::V128 { Reg::vector(X15) } else { R11 };
-                    // Floats travel as integers of their width, so that an i32's upper half is zero on the stack too.
-                    let kind = match kind {
-                        Kind::F32 => Kind::I32,
-                        Kind::F64 => Kind::I64,
-                        kind => kind,
-                    };
-                    self.load_value(kind, scratch, value(base, i));
-                    self.mov(kind, Dst::Slot(offset), Src::Reg(scratch));
-                }
-            }
-        }
     }
 }
 
@@ -68,14 +36,14 @@ pub(super) fn entry_stub(m: &mut Assembler, signature: &Signature, area: u32) {
     asm!(m; push rdx; mov [rcx + offset_of!(Activation, stack_pointer) as i32], rsp);
     asm!(m; mov r15, rdi; mov r14, [r15 + offset_of!(Context, memory_base) as i32]);
     asm!(m; mov Rq(R10.number()), rdx; mov rax, rsi; sub rsp, stack);
-    m.spread_params(&signature.params, R10);
+    spread_params(m, &signature.params, R10, (R11, SCRATCH));
     asm!(m; call rax; add rsp, stack; mov Rq(R10.number()), [rsp]);
     if let Some(&first) = signature.results.first() {
         m.store_value(first, value(R10, 0), Src::Reg(Assembler::result(first)));
     }
     if signature.results.len() > 1 {
         m.load_value(Kind::I64, R11, Address::new(Assembler::CONTEXT, offset_of!(Context, results) as u32));
-        m.copy_values(value(R10, 1), value(R11, 0), signature.results.len() - 1);
+        copy_values(m, value(R10, 1), value(R11, 0), signature.results.len() - 1, SCRATCH);
     }
     asm!(m; xor eax, eax; pop rdx);
     m.restore_host();
@@ -109,24 +77,13 @@ pub(super) fn host_stub(m: &mut Assembler, signature: &Signature) {
     let area = caller + 8;
     asm!(m; sub rsp, area as i32);
     m.store_value(Kind::I64, Address::new(RSP, caller), Src::Reg(RSI));
-    let mut places = Places::<Assembler>::new();
-    for (i, &kind) in signature.params.iter().enumerate() {
-        match places.next(kind) {
-            Place::Reg(reg) => m.store_value(kind, value(RSP, i), Src::Reg(reg)),
-            Place::Stack(offset) => m.mov(kind, Dst::Slot(16 * i as u32), Src::Slot(area + 8 + offset)),
-        }
-    }
+    gather_params(m, &signature.params, RSP, area + 8);
     asm!(m; mov rdx, rsp; mov r11, [rdi + offset_of!(FuncRef, context) as i32]; call QWORD [r11]);
     if signature.results.len() > 1 {
         m.load_value(Kind::I64, R11, Address::new(RSP, caller));
         m.load_value(Kind::I64, R11, Address::new(R11, offset_of!(Context, results) as u32));
-        m.copy_values(value(R11, 0), value(RSP, 1), signature.results.len() - 1);
+        copy_values(m, value(R11, 0), value(RSP, 1), signature.results.len() - 1, SCRATCH);
     }
-    match signature.results.first() {
-        Some(Kind::I32 | Kind::F32) => m.load_value(Kind::I32, RAX, value(RSP, 0)),
-        Some(Kind::I64 | Kind::F64 | Kind::Ref) => m.load_value(Kind::I64, RAX, value(RSP, 0)),
-        Some(Kind::V128) => m.load_value(Kind::V128, Assembler::VECTOR_RESULT, value(RSP, 0)),
-        None => {}
-    }
+    first_result(m, &signature.results, RSP);
     asm!(m; add rsp, area as i32; ret);
 }
