@@ -1,6 +1,7 @@
 //! What a fuzzer's bytes stand for.
 
 use crate::compare::Tally;
+use crate::engines::Wasmi;
 use crate::{compare, dense, smith};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use std::fmt::Write;
@@ -35,9 +36,19 @@ impl Settings {
     }
 }
 
+/// What modules are made of, which decides with whom they are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// What wasmi has, too.
+    Common,
+    /// Exceptions and typed references as well, which wasmtime has.
+    Exceptions,
+}
+
 /// A module and how to run it.
 pub struct Case {
     pub(crate) settings: Settings,
+    pub(crate) language: Language,
     pub(crate) module: Vec<u8>,
     /// What arguments of calls are drawn from.
     pub(crate) arguments: u64,
@@ -46,12 +57,12 @@ pub struct Case {
 impl Case {
     /// The case that `bytes` stand for, if they do for one.
     #[must_use]
-    pub fn new(bytes: &[u8]) -> Option<Case> {
+    pub fn new(bytes: &[u8], language: Language) -> Option<Case> {
         let (&mode, rest) = bytes.split_first()?;
         if mode & 2 == 0 {
-            return Case::draw(mode, &mut Unstructured::new(rest)).ok();
+            return Case::draw(mode, language, &mut Unstructured::new(rest)).ok();
         }
-        Case::draw(mode, &mut Unstructured::new(&expand(rest))).ok()
+        Case::draw(mode, language, &mut Unstructured::new(&expand(rest))).ok()
     }
 
     /// The same case as an input that is not expanded, and so can be made smaller bit by bit.
@@ -63,11 +74,12 @@ impl Case {
         }
     }
 
-    fn draw(mode: u8, u: &mut Unstructured<'_>) -> Result<Case> {
+    fn draw(mode: u8, language: Language, u: &mut Unstructured<'_>) -> Result<Case> {
         let settings = Settings::draw(mode, u)?;
         let arguments = u64::arbitrary(u)?;
-        let module = if mode & 1 == 0 { dense::module(u)? } else { smith::module(u)? };
-        Ok(Case { settings, module, arguments })
+        let exceptions = language == Language::Exceptions;
+        let module = if mode & 1 == 0 { dense::module(u, exceptions)? } else { smith::module(u, exceptions)? };
+        Ok(Case { settings, language, module, arguments })
     }
 
     /// The module's bytes.
@@ -80,8 +92,17 @@ impl Case {
     ///
     /// # Errors
     /// Where they differ.
+    ///
+    /// # Panics
+    /// If the language needs an oracle that is not built in: the feature `wasmtime`.
     pub fn compare(&self) -> Result<Tally, String> {
-        compare::compare(self)
+        match self.language {
+            Language::Common => compare::compare::<Wasmi>(self),
+            #[cfg(feature = "wasmtime")]
+            Language::Exceptions => compare::compare::<crate::engines::Wasmtime>(self),
+            #[cfg(not(feature = "wasmtime"))]
+            Language::Exceptions => panic!("the feature wasmtime is off"),
+        }
     }
 
     /// The case without its module, in words.

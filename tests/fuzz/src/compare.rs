@@ -1,7 +1,7 @@
 //! Both engines in lock-step: every export is called, and after each call everything that can be seen is compared.
 
 use crate::case::{Case, Random};
-use crate::engines::{Cause, Ended, Engine, Kitbag, Type, Value, Wasmi};
+use crate::engines::{Cause, Ended, Engine, Exported, Kitbag, Oracle, Type, Value};
 
 /// Calls of each exported function.
 const CALLS: usize = 3;
@@ -64,6 +64,8 @@ pub struct Tally {
     pub returned: u64,
     /// Calls that trapped.
     pub trapped: u64,
+    /// Calls that threw what nobody caught.
+    pub thrown: u64,
     /// Cases cut short by a limit of one engine.
     pub limited: u64,
 }
@@ -72,69 +74,87 @@ impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Tally) {
         self.returned += other.returned;
         self.trapped += other.trapped;
+        self.thrown += other.thrown;
         self.limited += other.limited;
     }
 }
 
-pub(crate) fn compare(case: &Case) -> Result<Tally, String> {
+pub(crate) fn compare<O: Oracle>(case: &Case) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    let (kitbag, wasmi) = (Kitbag::new(case), Wasmi::new(case));
-    let (mut kitbag, mut wasmi) = match (kitbag, wasmi) {
-        (Ok(kitbag), Ok(wasmi)) => (kitbag, wasmi),
-        (Err(kitbag), Err(wasmi)) if kitbag == wasmi => return Ok(Tally { trapped: 1, ..tally }),
-        (kitbag, wasmi) => return ended("instantiation", kitbag.err(), wasmi.err(), tally),
+    let (kitbag, oracle) = (Kitbag::new(case), O::new(case));
+    let (mut kitbag, mut oracle) = match (kitbag, oracle) {
+        (Ok(kitbag), Ok(oracle)) => (kitbag, oracle),
+        (Err(kitbag), Err(oracle)) if kitbag == oracle => return Ok(Tally { trapped: 1, ..tally }),
+        (kitbag, oracle) => return ended::<O>("instantiation", kitbag.err(), oracle.err(), tally),
     };
-    state("instantiation", &mut kitbag, &mut wasmi)?;
+    let exports = oracle.exports();
+    state("instantiation", &exports, &mut kitbag, &mut oracle)?;
     let mut random = Random(case.arguments);
-    for (name, params) in wasmi.functions() {
+    for (name, exported) in &exports {
+        let Exported::Func(params) = exported else { continue };
         for _ in 0..CALLS {
             let arguments: Vec<Value> = params.iter().map(|&ty| argument(ty, &mut random)).collect();
             let place = format!("{name}{arguments:x?}");
-            match (kitbag.call(&name, &arguments), wasmi.call(&name, &arguments)) {
-                (Ok(kitbag), Ok(wasmi)) if kitbag == wasmi => tally.returned += 1,
-                (Ok(kitbag), Ok(wasmi)) => return Err(format!("{place}: kitbag gave {kitbag:x?}, wasmi {wasmi:x?}")),
-                (Err(kitbag), Err(wasmi)) if kitbag == wasmi => tally.trapped += 1,
-                (kitbag, wasmi) => return ended(&place, kitbag.err(), wasmi.err(), tally),
+            match (kitbag.call(name, &arguments), oracle.call(name, &arguments)) {
+                (Ok(k), Ok(o)) if k == o => tally.returned += 1,
+                (Ok(k), Ok(o)) => return Err(format!("{place}: kitbag gave {k:x?}, {} {o:x?}", O::NAME)),
+                (Err(Ended::Exception), Err(Ended::Exception)) => tally.thrown += 1,
+                (Err(k), Err(o)) if k == o => tally.trapped += 1,
+                (k, o) => return ended::<O>(&place, k.err(), o.err(), tally),
             }
-            state(&place, &mut kitbag, &mut wasmi)?;
+            state(&place, &exports, &mut kitbag, &mut oracle)?;
         }
     }
     Ok(tally)
 }
 
 /// Different ends: nothing more is said where a limit of either engine decided.
-fn ended(place: &str, kitbag: Option<Ended>, wasmi: Option<Ended>, tally: Tally) -> Result<Tally, String> {
+fn ended<O: Oracle>(place: &str, kitbag: Option<Ended>, oracle: Option<Ended>, tally: Tally) -> Result<Tally, String> {
     let limit = |end: &Option<Ended>| matches!(end, Some(Ended::Limit | Ended::Trap(Cause::StackOverflow)));
-    if limit(&kitbag) || limit(&wasmi) {
+    if limit(&kitbag) || limit(&oracle) {
         return Ok(Tally { limited: 1, ..tally });
     }
     let words = |end: Option<Ended>| end.map_or_else(|| "went on".into(), |end| format!("ended with {end:?}"));
-    Err(format!("{place}: kitbag {}, wasmi {}", words(kitbag), words(wasmi)))
+    Err(format!("{place}: kitbag {}, {} {}", words(kitbag), O::NAME, words(oracle)))
 }
 
-fn state(place: &str, kitbag: &mut Kitbag, wasmi: &mut Wasmi) -> Result<(), String> {
-    for name in wasmi.globals() {
-        let (k, w) = (kitbag.global(&name), wasmi.global(&name));
-        if k != w {
-            return Err(format!("after {place}: global {name} is {k:x?} in kitbag, {w:x?} in wasmi"));
-        }
-    }
-    for name in wasmi.memories() {
-        let (k, w) = (kitbag.memory(&name), wasmi.memory(&name));
-        if k.len() != w.len() {
-            return Err(format!("after {place}: memory {name} has {} bytes in kitbag, {} in wasmi", k.len(), w.len()));
-        }
-        if k != w {
-            let at = k.iter().zip(w).position(|(k, w)| k != w).unwrap_or_default();
-            let end = k.len().min(at + 16);
-            let (k, w) = (&k[at..end], &w[at..end]);
-            return Err(format!("after {place}: memory {name} at {at:#x} holds {k:x?} in kitbag, {w:x?} in wasmi"));
-        }
-    }
-    for name in wasmi.tables() {
-        let (k, w) = (kitbag.table(&name), wasmi.table(&name));
-        if k != w {
-            return Err(format!("after {place}: table {name} is {k:?} in kitbag, {w:?} in wasmi"));
+/// Compares all that is exported and can be seen.
+fn state<O: Oracle>(
+    place: &str,
+    exports: &[(String, Exported)],
+    kitbag: &mut Kitbag,
+    oracle: &mut O,
+) -> Result<(), String> {
+    let differs = |what: String, k: String, o: String| {
+        Err(format!("after {place}: {what} is {k} in {}, {o} in {}", Kitbag::NAME, O::NAME))
+    };
+    for (name, exported) in exports {
+        match exported {
+            Exported::Func(_) | Exported::Tag => {}
+            Exported::Global => {
+                let (k, o) = (kitbag.global(name), oracle.global(name));
+                if k != o {
+                    return differs(format!("global {name}"), format!("{k:x?}"), format!("{o:x?}"));
+                }
+            }
+            Exported::Memory => {
+                let (k, o) = (kitbag.memory(name), oracle.memory(name));
+                if k.len() != o.len() {
+                    return differs(format!("size of memory {name}"), k.len().to_string(), o.len().to_string());
+                }
+                if k != o {
+                    let at = k.iter().zip(o).position(|(k, o)| k != o).unwrap_or_default();
+                    let end = k.len().min(at + 16);
+                    let (k, o) = (&k[at..end], &o[at..end]);
+                    return differs(format!("memory {name} at {at:#x}"), format!("{k:x?}"), format!("{o:x?}"));
+                }
+            }
+            Exported::Table => {
+                let (k, o) = (kitbag.table(name), oracle.table(name));
+                if k != o {
+                    return differs(format!("table {name}"), format!("{k:?}"), format!("{o:?}"));
+                }
+            }
         }
     }
     Ok(())
@@ -158,6 +178,7 @@ fn argument(ty: Type, random: &mut Random) -> Value {
         Type::F64 => Value::f64(bits),
         Type::V128 => Value::V128(u128::from(bits) << 64 | u128::from(random.next())),
         Type::Func => Value::Func(false),
+        Type::Exn => Value::Exn(false),
         Type::Extern => Value::Extern((choice % 2 == 0).then_some(bits as u32)),
     }
 }

@@ -6,25 +6,30 @@
 //! | [`body`] | a function: the stack as the validator sees it, and operands for it |
 //! | [`ops`] | tables of operators by type |
 //! | [`plain`] | operators that do not branch, and the idioms that compilers look for |
+//! | [`vectors`] | operators on vectors |
 //! | [`control`] | blocks, counted loops, branches, calls |
+//! | [`exceptions`] | what throws and catches, and typed references to functions |
 
 mod body;
 mod control;
+mod exceptions;
 mod ops;
 mod plain;
+mod vectors;
 
 use arbitrary::{Result, Unstructured};
 use body::Body;
 use wasm_encoder::{
     CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection, FunctionSection,
-    GlobalSection, GlobalType, MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection,
-    ValType,
+    GlobalSection, GlobalType, MemorySection, MemoryType, Module, RefType, TableSection, TableType, TagKind,
+    TagSection, TagType, TypeSection, ValType,
 };
 
-pub(crate) const TYPES: [ValType; 4] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
+pub(crate) const TYPES: [ValType; 5] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
 
 /// Types of the globals that functions use; the fuel comes after them.
-const GLOBALS: [ValType; 6] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::I32, ValType::I64];
+const GLOBALS: [ValType; 7] =
+    [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::I32, ValType::I64, ValType::V128];
 
 const FUEL: u32 = GLOBALS.len() as u32;
 
@@ -41,8 +46,10 @@ pub(crate) struct Signature {
 /// What functions know of their module.
 pub(crate) struct Shape {
     functions: Vec<Signature>,
-    /// Types of functions, then those of blocks.
+    /// Types of functions, then those of tags and blocks.
     types: Vec<Signature>,
+    /// What exceptions carry, if there are such.
+    tags: Vec<Vec<ValType>>,
 }
 
 impl Shape {
@@ -64,13 +71,20 @@ fn signature(u: &mut Unstructured<'_>) -> Result<Signature> {
     Ok(Signature { params: types(u, if many { 20 } else { 5 })?, results: types(u, if many { 8 } else { 2 })? })
 }
 
-/// A module: up to four functions, each of which calls those after it.
-pub(crate) fn module(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+/// A module: up to four functions, each of which calls those after it; with exceptions and typed references, or without.
+pub(crate) fn module(u: &mut Unstructured<'_>, exceptions: bool) -> Result<Vec<u8>> {
     let functions: Vec<Signature> = (0..u.int_in_range(1..=4)?).map(|_| signature(u)).collect::<Result<_>>()?;
-    let mut shape = Shape { functions, types: Vec::new() };
+    let tags =
+        if exceptions { (0..u.int_in_range(1..=4)?).map(|_| types(u, 4)).collect::<Result<_>>()? } else { Vec::new() };
+    let mut shape = Shape { functions, types: Vec::new(), tags };
     let mut section = FunctionSection::new();
     for signature in shape.functions.clone() {
         section.function(shape.type_index(signature));
+    }
+    let mut tags = TagSection::new();
+    for params in shape.tags.clone() {
+        let func_type_idx = shape.type_index(Signature { params, results: Vec::new() });
+        tags.tag(TagType { kind: TagKind::Exception, func_type_idx });
     }
     let mut code = CodeSection::new();
     for index in 0..shape.functions.len() {
@@ -78,10 +92,10 @@ pub(crate) fn module(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         let mut own = Unstructured::new(u.bytes(share)?);
         code.function(&Body::function(&mut own, &mut shape, index)?);
     }
-    Ok(assemble(&shape, &section, &code))
+    Ok(assemble(&shape, &section, &tags, &code))
 }
 
-fn assemble(shape: &Shape, functions: &FunctionSection, code: &CodeSection) -> Vec<u8> {
+fn assemble(shape: &Shape, functions: &FunctionSection, tags: &TagSection, code: &CodeSection) -> Vec<u8> {
     let count = shape.functions.len() as u32;
     let mut types = TypeSection::new();
     for Signature { params, results } in &shape.types {
@@ -111,8 +125,11 @@ fn assemble(shape: &Shape, functions: &FunctionSection, code: &CodeSection) -> V
     let mut data = DataSection::new();
     data.active(0, &ConstExpr::i32_const(0), (0..512u16).map(|i| (i as u8).wrapping_mul(0x9d)));
     let mut module = Module::new();
-    module.section(&types).section(functions).section(&tables).section(&memories).section(&globals());
-    module.section(&exports).section(&elements).section(code).section(&data);
+    module.section(&types).section(functions).section(&tables).section(&memories);
+    if !shape.tags.is_empty() {
+        module.section(tags);
+    }
+    module.section(&globals()).section(&exports).section(&elements).section(code).section(&data);
     module.finish()
 }
 
@@ -123,6 +140,7 @@ fn globals() -> GlobalSection {
             ValType::I32 => ConstExpr::i32_const(-i),
             ValType::I64 => ConstExpr::i64_const(i64::from(i) << 33),
             ValType::F32 => ConstExpr::f32_const((i as f32).into()),
+            ValType::V128 => ConstExpr::v128_const(i128::from(i) << 50),
             _ => ConstExpr::f64_const((f64::from(i) / 7.0).into()),
         };
         section.global(GlobalType { val_type, mutable: true, shared: false }, &init);

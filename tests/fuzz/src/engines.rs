@@ -1,10 +1,15 @@
-//! Kitbag and wasmi behind one trait.
+//! Kitbag, wasmi and wasmtime behind one trait.
 
 mod in_kitbag;
 mod in_wasmi;
+#[cfg(feature = "wasmtime")]
+mod in_wasmtime;
 
+use crate::Case;
 pub(crate) use in_kitbag::Kitbag;
 pub(crate) use in_wasmi::Wasmi;
+#[cfg(feature = "wasmtime")]
+pub(crate) use in_wasmtime::Wasmtime;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +21,22 @@ pub(crate) enum Type {
     V128,
     Func,
     Extern,
+    #[cfg_attr(not(feature = "wasmtime"), expect(dead_code, reason = "wasmi has no exceptions"))]
+    Exn,
 }
 
-/// A value, as far as engines must agree on it: a NaN is one NaN, a function is one that is not null.
+/// What a module exports.
+pub(crate) enum Exported {
+    /// With its parameters.
+    Func(Vec<Type>),
+    Global,
+    Memory,
+    Table,
+    #[cfg_attr(not(feature = "wasmtime"), expect(dead_code, reason = "wasmi has no exceptions"))]
+    Tag,
+}
+
+/// A value, as far as engines must agree on it: a NaN is one NaN, a function or an exception is one that is not null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     I32(u32),
@@ -28,6 +46,7 @@ pub(crate) enum Value {
     V128(u128),
     Func(bool),
     Extern(Option<u32>),
+    Exn(bool),
 }
 
 impl Value {
@@ -52,6 +71,7 @@ pub(crate) enum Cause {
     DivisionByZero,
     IntegerOverflow,
     InvalidConversion,
+    NullReference,
     StackOverflow,
 }
 
@@ -59,6 +79,8 @@ pub(crate) enum Cause {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Trap(Cause),
+    /// By an exception that nobody caught.
+    Exception,
     /// One engine's own bound, of which the other knows nothing.
     Limit,
     /// Anything else, in the engine's words.
@@ -66,10 +88,20 @@ pub(crate) enum Ended {
 }
 
 /// An engine with an instance in it.
-pub(crate) trait Engine {
+pub(crate) trait Engine: Sized {
+    const NAME: &'static str;
+
+    /// The case's module in an instance of its own.
+    fn new(case: &Case) -> Result<Self, Ended>;
     fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Vec<Value>, Ended>;
     fn global(&mut self, name: &str) -> Value;
     fn memory(&mut self, name: &str) -> &[u8];
     /// Which entries are not null.
     fn table(&mut self, name: &str) -> Vec<bool>;
+}
+
+/// An engine that is believed.
+pub(crate) trait Oracle: Engine {
+    /// In order.
+    fn exports(&self) -> Vec<(String, Exported)>;
 }

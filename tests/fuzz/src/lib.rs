@@ -6,8 +6,8 @@
 //! | [`case`] | a module, arguments and settings, from bytes |
 //! | [`smith`] | modules by wasm-smith: every operator, any nesting |
 //! | [`dense`] | modules of our own: few traps, long lives, many values at once, every local seen in the end |
-//! | [`compare`] | both engines in lock-step |
-//! | [`engines`] | kitbag and wasmi behind one trait |
+//! | [`compare`] | two engines in lock-step |
+//! | [`engines`] | kitbag, wasmi and wasmtime behind one trait |
 //! | [`files`] | operations on file systems, and archives |
 
 mod case;
@@ -17,5 +17,5 @@ mod engines;
 pub mod files;
 mod smith;
 
-pub use case::Case;
+pub use case::{Case, Language};
 pub use compare::Tally;

@@ -6,8 +6,9 @@ use wasm_smith::{Config, MemoryOffsetChoices, Module};
 /// Function entries and loop iterations of an instance.
 const FUEL: u32 = 500;
 
-/// A module of WebAssembly 2.0 that imports nothing, exports everything, ends, and makes no NaN's bits visible.
-pub(crate) fn module(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+/// A module of WebAssembly 2.0, or of 3.0 without the objects of garbage collection, that imports nothing, exports everything, ends, and
+/// makes no NaN's bits visible.
+pub(crate) fn module(u: &mut Unstructured<'_>, exceptions: bool) -> Result<Vec<u8>> {
     let config = Config {
         canonicalize_nans: true,
         export_everything: true,
@@ -29,7 +30,7 @@ pub(crate) fn module(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         simd_enabled: true,
         compact_imports_enabled: false,
         custom_page_sizes_enabled: false,
-        exceptions_enabled: false,
+        exceptions_enabled: exceptions,
         extended_const_enabled: true,
         gc_enabled: false,
         memory64_enabled: true,

@@ -2,8 +2,10 @@
 
 #![no_main]
 
+use kitbag_fuzz::{Case, Language};
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    if let Some(case) = kitbag_fuzz::Case::new(bytes) {
+    if let Some(case) = Case::new(bytes, Language::Common) {
         if let Err(difference) = case.compare() {
             panic!("{difference}\n{}", case.describe());
         }

@@ -1,5 +1,6 @@
 //! A function: what is on the stack, and operands for what comes next.
 
+use super::exceptions::references;
 use super::{FUEL, GLOBALS, Shape, Signature, TYPES};
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, MemArgTarget, ValType};
@@ -7,7 +8,7 @@ use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, MemArgTarget, 
 /// Operators of a function and its blocks, at the most.
 const BUDGET: usize = 220;
 
-/// Where a function leaves its locals in memory, by its index: 64 of them.
+/// Where a function leaves its locals in memory, by its index: 128 of them.
 const SHOWN: u64 = 0x800;
 
 pub(super) struct Body<'u, 'a> {
@@ -15,8 +16,10 @@ pub(super) struct Body<'u, 'a> {
     pub(super) shape: &'u mut Shape,
     pub(super) index: usize,
     pub(super) locals: Vec<ValType>,
-    /// Locals before this are any operator's to set; the others count loops and hold floats in passing.
+    /// Locals before this are any operator's to set; the others hold references, count loops and hold floats in passing.
     pub(super) free_locals: usize,
+    /// `try_table`s around.
+    pub(super) tries: usize,
     pub(super) code: Vec<I<'static>>,
     /// What the validator sees on the stack; in unreachable code, the part of it that is certain.
     pub(super) stack: Vec<ValType>,
@@ -45,13 +48,15 @@ impl<'u, 'a> Body<'u, 'a> {
             locals.push(*u.choose(&TYPES)?);
         }
         let free_locals = locals.len();
-        locals.extend([ValType::F32, ValType::F64]);
+        locals.extend([ValType::F32, ValType::F64, ValType::V128]);
+        locals.extend(references(shape));
         let mut body = Body {
             u,
             shape,
             index,
             locals,
             free_locals,
+            tries: 0,
             code: Vec::new(),
             stack: Vec::new(),
             base: 0,
@@ -95,7 +100,7 @@ impl<'u, 'a> Body<'u, 'a> {
         }
         for local in 0..self.free_locals {
             let ty = self.locals[local];
-            self.emit(I::I32Const((local * 8) as i32));
+            self.emit(I::I32Const((local * 16) as i32));
             self.emit(I::LocalGet(local as u32));
             self.canonical(ty);
             let memarg = memarg(SHOWN * (self.index as u64 + 1));
@@ -103,6 +108,7 @@ impl<'u, 'a> Body<'u, 'a> {
                 ValType::I32 => I::I32Store(memarg),
                 ValType::I64 => I::I64Store(memarg),
                 ValType::F32 => I::F32Store(memarg),
+                ValType::V128 => I::V128Store(memarg),
                 _ => I::F64Store(memarg),
             });
         }
@@ -148,6 +154,10 @@ impl<'u, 'a> Body<'u, 'a> {
 
     /// A value from somewhere, mostly a local.
     pub(super) fn leaf(&mut self, ty: ValType) -> Result<()> {
+        if ty == ValType::EXNREF {
+            self.apply(I::LocalGet(self.exception()), &[], &[ty]);
+            return Ok(());
+        }
         let instruction = match self.u.int_in_range(0..=9)? {
             0..6 => I::LocalGet(self.local(ty)?),
             6..9 => self.constant(ty)?,
@@ -158,6 +168,9 @@ impl<'u, 'a> Body<'u, 'a> {
     }
 
     pub(super) fn local(&mut self, ty: ValType) -> Result<u32> {
+        if ty == ValType::EXNREF {
+            return Ok(self.exception());
+        }
         let fitting: Vec<u32> = (0..self.free_locals as u32).filter(|&i| self.locals[i as usize] == ty).collect();
         Ok(*self.u.choose(&fitting)?)
     }
@@ -169,6 +182,7 @@ impl<'u, 'a> Body<'u, 'a> {
             ValType::I32 => I::I32Const(self.bits()? as i32),
             ValType::I64 => I::I64Const(self.bits()? as i64),
             ValType::F32 => I::F32Const((*self.u.choose(&FLOATS)? as f32).into()),
+            ValType::V128 => I::V128Const(i128::from(self.bits()?) << 64 | i128::from(self.bits()?)),
             _ => I::F64Const((*self.u.choose(&FLOATS)?).into()),
         })
     }
@@ -193,14 +207,25 @@ impl<'u, 'a> Body<'u, 'a> {
             ValType::F64 => (self.free_locals + 1, I::F64Const(f64::NAN.into()), I::F64Ne),
             _ => return,
         };
+        self.canonical_by(temp, nan, &[compare, I::Select]);
+    }
+
+    /// The same for all NaNs of a vector.
+    pub(super) fn canonical_lanes(&mut self, wide: bool) {
+        let nan = if wide { i128::from(f64::NAN.to_bits()) } else { i128::from(f32::NAN.to_bits()) };
+        let lanes = if wide { nan << 64 | nan } else { nan << 96 | nan << 64 | nan << 32 | nan };
+        let compare = if wide { I::F64x2Ne } else { I::F32x4Ne };
+        self.canonical_by(self.free_locals + 2, I::V128Const(lanes), &[compare, I::V128Bitselect]);
+    }
+
+    fn canonical_by(&mut self, temp: usize, nan: I<'static>, select: &[I<'static>]) {
         let temp = temp as u32;
         self.emit(I::LocalSet(temp));
         self.emit(nan);
         self.emit(I::LocalGet(temp));
         self.emit(I::LocalGet(temp));
         self.emit(I::LocalGet(temp));
-        self.emit(compare);
-        self.emit(I::Select);
+        select.iter().for_each(|op| self.emit(op.clone()));
     }
 
     /// The block's values are `types`, and nothing else: what is left goes to locals, where it is seen.

@@ -11,7 +11,7 @@ const I32: ValType = ValType::I32;
 const LOOPS: usize = 3;
 
 /// Blocks within blocks.
-const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 
 impl Body<'_, '_> {
     pub(super) fn control(&mut self) -> Result<()> {
@@ -38,7 +38,7 @@ impl Body<'_, '_> {
         Ok(Signature { params, results })
     }
 
-    fn block_type(&mut self, signature: &Signature) -> BlockType {
+    pub(super) fn block_type(&mut self, signature: &Signature) -> BlockType {
         match (&*signature.params, &*signature.results) {
             ([], []) => BlockType::Empty,
             ([], [result]) => BlockType::Result(*result),
@@ -47,12 +47,12 @@ impl Body<'_, '_> {
     }
 
     /// Opens a block of which `label` is what branches take; gives what the base was.
-    fn open(&mut self, signature: &Signature, label: Option<Vec<ValType>>) -> usize {
+    pub(super) fn open(&mut self, signature: &Signature, label: Option<Vec<ValType>>) -> usize {
         self.labels.push(label);
         std::mem::replace(&mut self.base, self.stack.len() - signature.params.len())
     }
 
-    fn close(&mut self, base: usize) {
+    pub(super) fn close(&mut self, base: usize) {
         self.labels.pop();
         self.base = base;
         self.emit(I::End);
@@ -146,15 +146,18 @@ impl Body<'_, '_> {
         self.steps(4)?;
         let (depth, types) = self.target()?;
         self.operands(&types)?;
-        let leave = if self.labels.len() as u32 == depth + 1 && self.u.arbitrary()? { I::Return } else { I::Br(depth) };
-        self.emit(leave);
+        let outermost = self.labels.len() as u32 == depth + 1 && self.u.arbitrary()?;
+        match self.tail_callee()? {
+            Some(callee) if self.u.ratio(1, 3)? => self.tail_call(callee)?,
+            _ => self.emit(if outermost { I::Return } else { I::Br(depth) }),
+        }
         self.dead()?;
         self.close(base);
         Ok(())
     }
 
     /// After what does not go on.
-    fn dead(&mut self) -> Result<()> {
+    pub(super) fn dead(&mut self) -> Result<()> {
         self.stack.truncate(self.base);
         if self.u.ratio(1, 3)? {
             self.steps(3)?;
@@ -202,7 +205,32 @@ impl Body<'_, '_> {
         Ok(())
     }
 
-    /// Of a later function, directly or through the table.
+    /// A later function that can be called in place of returning.
+    fn tail_callee(&mut self) -> Result<Option<usize>> {
+        let own = &self.shape.functions[self.index].results;
+        let fitting = |&callee: &usize| self.shape.functions[callee].results == *own;
+        let callees: Vec<usize> = (self.index + 1..self.shape.functions.len()).filter(fitting).collect();
+        Ok(if callees.is_empty() { None } else { Some(*self.u.choose(&callees)?) })
+    }
+
+    fn tail_call(&mut self, callee: usize) -> Result<()> {
+        self.operands(&self.shape.functions[callee].params.clone())?;
+        let type_index = self.shape.type_index(self.shape.functions[callee].clone());
+        match self.u.int_in_range(0..=2)? {
+            0 if !self.shape.tags.is_empty() => {
+                self.reference(callee)?;
+                self.emit(I::ReturnCallRef(type_index));
+            }
+            1 => {
+                self.emit(I::I32Const(callee as i32));
+                self.emit(I::ReturnCallIndirect { type_index, table_index: 0 });
+            }
+            _ => self.emit(I::ReturnCall(callee as u32)),
+        }
+        Ok(())
+    }
+
+    /// Of a later function, directly, through the table or by a reference.
     fn call(&mut self) -> Result<()> {
         let (first, count) = (self.index + 1, self.shape.functions.len());
         if first == count {
@@ -216,6 +244,11 @@ impl Body<'_, '_> {
             return Ok(());
         }
         let type_index = self.shape.type_index(self.shape.functions[callee].clone());
+        if !self.shape.tags.is_empty() && self.u.arbitrary()? {
+            self.reference(callee)?;
+            self.apply(I::CallRef(type_index), &params, &results);
+            return Ok(());
+        }
         let mut with_index = params;
         with_index.push(I32);
         if self.risky && self.u.ratio(1, 8)? {

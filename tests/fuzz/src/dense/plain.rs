@@ -1,6 +1,7 @@
 //! Operators that do not branch, and the idioms that compilers look for.
 
 use super::body::{Body, memarg};
+use super::control::DEPTH;
 use super::{GLOBALS, TYPES, ops};
 use arbitrary::Result;
 use wasm_encoder::{Instruction as I, MemArg, ValType};
@@ -16,7 +17,7 @@ impl Body<'_, '_> {
     pub(super) fn step(&mut self) -> Result<()> {
         let ty = *self.u.choose(&TYPES)?;
         let wide = self.u.arbitrary()?;
-        match self.u.int_in_range(0..=47)? {
+        match self.u.int_in_range(0..=51)? {
             0..=6 => self.binary(ty),
             7..=9 => self.shift(wide),
             10..=11 => self.division(wide),
@@ -34,6 +35,8 @@ impl Body<'_, '_> {
             37 => self.memory(),
             38 => self.scaled(wide),
             39 => self.copysign(ty),
+            40..=43 => self.vector(),
+            44..=47 if !self.shape.tags.is_empty() && self.labels.len() <= DEPTH => self.exceptional(),
             _ => self.control(),
         }
     }
@@ -43,6 +46,9 @@ impl Body<'_, '_> {
     }
 
     pub(super) fn binary(&mut self, ty: ValType) -> Result<()> {
+        if ty == ValType::V128 {
+            return self.vector_binary();
+        }
         let op = self.choose(ops::binary(ty))?;
         self.operands(&[ty, ty])?;
         self.apply(op, &[ty, ty], &[ty]);
@@ -65,7 +71,7 @@ impl Body<'_, '_> {
     /// A second operand above the first.
     fn operands_after(&mut self, ty: ValType) -> Result<()> {
         self.leaf(ty)?;
-        if self.u.ratio(1, 3)? {
+        if ty != ValType::V128 && self.u.ratio(1, 3)? {
             self.leaf(ty)?;
             let op = self.choose(ops::binary(ty))?;
             self.apply(op, &[ty, ty], &[ty]);
@@ -99,6 +105,9 @@ impl Body<'_, '_> {
     }
 
     fn unary(&mut self, ty: ValType) -> Result<()> {
+        if ty == ValType::V128 {
+            return self.vector();
+        }
         let op = self.choose(ops::unary(ty))?;
         self.operands(&[ty])?;
         self.apply(op, &[ty], &[ty]);
@@ -106,6 +115,9 @@ impl Body<'_, '_> {
     }
 
     fn conversion(&mut self, to: ValType) -> Result<()> {
+        if to == ValType::V128 {
+            return self.splat();
+        }
         let (op, from) = self.u.choose(ops::conversion(to))?.clone();
         self.operands(&[from])?;
         if matches!(op, I::I32ReinterpretF32 | I::I64ReinterpretF64) {
@@ -133,7 +145,7 @@ impl Body<'_, '_> {
 
     /// A truth, in one of the forms that branches and `select` take in.
     pub(super) fn comparison(&mut self) -> Result<()> {
-        let ty = *self.u.choose(&TYPES)?;
+        let ty = *self.u.choose(&TYPES[..4])?;
         match self.u.int_in_range(0..=9)? {
             0..7 => {
                 let op = self.choose(ops::comparison(ty))?;
@@ -285,6 +297,9 @@ impl Body<'_, '_> {
 
     fn load(&mut self, ty: ValType) -> Result<()> {
         let at = self.address()?;
+        if ty == ValType::V128 {
+            return self.vector_load(at);
+        }
         let op = match (ty, self.u.int_in_range(0..=6)?) {
             (ValType::I32, 0) => I::I32Load8S(at),
             (ValType::I32, 1) => I::I32Load8U(at),
@@ -308,7 +323,7 @@ impl Body<'_, '_> {
     fn store(&mut self, ty: ValType) -> Result<()> {
         let at = self.address()?;
         self.leaf(ty)?;
-        if self.u.arbitrary()? {
+        if self.u.arbitrary()? && ty != ValType::V128 {
             self.leaf(ty)?;
             let op = self.choose(ops::binary(ty))?;
             self.apply(op, &[ty, ty], &[ty]);
@@ -323,6 +338,7 @@ impl Body<'_, '_> {
             (ValType::I64, 2) => I::I64Store32(at),
             (ValType::I64, _) => I::I64Store(at),
             (ValType::F32, _) => I::F32Store(at),
+            (ValType::V128, _) => self.vector_store(at)?,
             _ => I::F64Store(at),
         };
         self.apply(op, &[ValType::I32, ty], &[]);

@@ -10,7 +10,42 @@ pub(crate) struct Kitbag {
 }
 
 impl Kitbag {
-    pub(crate) fn new(case: &Case) -> Result<Kitbag, Ended> {
+    fn import(&mut self, value: Value) -> Val {
+        match value {
+            Value::I32(bits) => Val::I32(bits as i32),
+            Value::I64(bits) => Val::I64(bits as i64),
+            Value::F32(bits) => Val::F32(bits),
+            Value::F64(bits) => Val::F64(bits),
+            Value::V128(bits) => Val::V128(bits),
+            Value::Func(_) => Val::FuncRef(None),
+            Value::Exn(_) => Val::ExnRef(None),
+            Value::Extern(value) => {
+                Val::ExternRef(value.map(|value| ExternRef::new(&mut self.store, value).expect("room")))
+            }
+        }
+    }
+
+    fn export(&self, value: Val) -> Value {
+        match value {
+            Val::I32(value) => Value::I32(value as u32),
+            Val::I64(value) => Value::I64(value as u64),
+            Val::F32(bits) => Value::f32(bits),
+            Val::F64(bits) => Value::f64(bits),
+            Val::V128(bits) => Value::V128(bits),
+            Val::FuncRef(func) => Value::Func(func.is_some()),
+            Val::ExnRef(exception) => Value::Exn(exception.is_some()),
+            Val::ExternRef(value) => {
+                Value::Extern(value.map(|value| *value.data(&self.store).downcast_ref().expect("ours")))
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+impl Engine for Kitbag {
+    const NAME: &'static str = "kitbag";
+
+    fn new(case: &Case) -> Result<Kitbag, Ended> {
         let mut config = Config::new();
         config
             .compile_threads(1)
@@ -29,37 +64,6 @@ impl Kitbag {
         Ok(Kitbag { store, instance })
     }
 
-    fn import(&mut self, value: Value) -> Val {
-        match value {
-            Value::I32(bits) => Val::I32(bits as i32),
-            Value::I64(bits) => Val::I64(bits as i64),
-            Value::F32(bits) => Val::F32(bits),
-            Value::F64(bits) => Val::F64(bits),
-            Value::V128(bits) => Val::V128(bits),
-            Value::Func(_) => Val::FuncRef(None),
-            Value::Extern(value) => {
-                Val::ExternRef(value.map(|value| ExternRef::new(&mut self.store, value).expect("room")))
-            }
-        }
-    }
-
-    fn export(&self, value: Val) -> Value {
-        match value {
-            Val::I32(value) => Value::I32(value as u32),
-            Val::I64(value) => Value::I64(value as u64),
-            Val::F32(bits) => Value::f32(bits),
-            Val::F64(bits) => Value::f64(bits),
-            Val::V128(bits) => Value::V128(bits),
-            Val::FuncRef(func) => Value::Func(func.is_some()),
-            Val::ExternRef(value) => {
-                Value::Extern(value.map(|value| *value.data(&self.store).downcast_ref().expect("ours")))
-            }
-            other => unreachable!("{other:?}"),
-        }
-    }
-}
-
-impl Engine for Kitbag {
     fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Vec<Value>, Ended> {
         let func = self.instance.get_func(&mut self.store, name).expect("the function");
         let arguments: Vec<Val> = arguments.iter().map(|&value| self.import(value)).collect();
@@ -83,6 +87,7 @@ impl Engine for Kitbag {
         let is_some = |value| match value {
             Val::FuncRef(func) => func.is_some(),
             Val::ExternRef(value) => value.is_some(),
+            Val::ExnRef(exception) => exception.is_some(),
             other => unreachable!("{other:?}"),
         };
         (0..table.size(&self.store)).map(|i| is_some(table.get(&self.store, i).expect("the entry"))).collect()
@@ -92,6 +97,7 @@ impl Engine for Kitbag {
 fn ended(error: Error) -> Ended {
     match error {
         Error::Trap(trap) => cause(trap.code).map_or_else(|| Ended::Other(trap.to_string()), Ended::Trap),
+        Error::Exception(_) => Ended::Exception,
         Error::Limit(_) => Ended::Limit,
         error => Ended::Other(error.to_string()),
     }
@@ -107,6 +113,7 @@ fn cause(code: TrapCode) -> Option<Cause> {
         TrapCode::IntegerDivisionByZero => Cause::DivisionByZero,
         TrapCode::IntegerOverflow => Cause::IntegerOverflow,
         TrapCode::InvalidConversionToInteger => Cause::InvalidConversion,
+        TrapCode::NullReference | TrapCode::NullFunctionReference => Cause::NullReference,
         TrapCode::StackOverflow => Cause::StackOverflow,
         _ => return None,
     })

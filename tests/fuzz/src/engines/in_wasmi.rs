@@ -1,6 +1,6 @@
 //! The engine that is believed.
 
-use super::{Cause, Ended, Engine, Type, Value};
+use super::{Cause, Ended, Engine, Exported, Oracle, Type, Value};
 use crate::Case;
 use wasmi::errors::{ErrorKind, InstantiationError, TableError};
 use wasmi::{Error, Extern, ExternRef, ExternType, Instance, Linker, Module, Ref, Store, TrapCode, Val, ValType};
@@ -12,39 +12,6 @@ pub(crate) struct Wasmi {
 }
 
 impl Wasmi {
-    pub(crate) fn new(case: &Case) -> Result<Wasmi, Ended> {
-        let engine = wasmi::Engine::default();
-        let module = Module::new(&engine, &case.module).map_err(ended)?;
-        let mut store = Store::new(&engine, ());
-        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).map_err(ended)?;
-        let exports = module.exports().map(|export| (export.name().to_owned(), export.ty().clone())).collect();
-        Ok(Wasmi { store, instance, exports })
-    }
-
-    /// Exported functions and their parameters.
-    pub(crate) fn functions(&self) -> Vec<(String, Vec<Type>)> {
-        let params = |(name, ty): &(String, ExternType)| {
-            Some((name.clone(), ty.func()?.params().iter().map(|&ty| kind(ty)).collect()))
-        };
-        self.exports.iter().filter_map(params).collect()
-    }
-
-    pub(crate) fn globals(&self) -> Vec<String> {
-        self.named(|ty| matches!(ty, ExternType::Global(_)))
-    }
-
-    pub(crate) fn memories(&self) -> Vec<String> {
-        self.named(|ty| matches!(ty, ExternType::Memory(_)))
-    }
-
-    pub(crate) fn tables(&self) -> Vec<String> {
-        self.named(|ty| matches!(ty, ExternType::Table(_)))
-    }
-
-    fn named(&self, wanted: impl Fn(&ExternType) -> bool) -> Vec<String> {
-        self.exports.iter().filter(|(_, ty)| wanted(ty)).map(|(name, _)| name.clone()).collect()
-    }
-
     fn get(&self, name: &str) -> Extern {
         self.instance.get_export(&self.store, name).expect("an export")
     }
@@ -57,6 +24,7 @@ impl Wasmi {
             Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
             Value::V128(bits) => Val::V128(bits.into()),
             Value::Func(_) => Val::FuncRef(Ref::Null),
+            Value::Exn(_) => unreachable!("wasmi has no exceptions"),
             Value::Extern(None) => Val::ExternRef(Ref::Null),
             Value::Extern(Some(value)) => Val::ExternRef(Ref::Val(ExternRef::new(&mut self.store, value))),
         }
@@ -78,6 +46,17 @@ impl Wasmi {
 }
 
 impl Engine for Wasmi {
+    const NAME: &'static str = "wasmi";
+
+    fn new(case: &Case) -> Result<Wasmi, Ended> {
+        let engine = wasmi::Engine::default();
+        let module = Module::new(&engine, &case.module).map_err(ended)?;
+        let mut store = Store::new(&engine, ());
+        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).map_err(ended)?;
+        let exports = module.exports().map(|export| (export.name().to_owned(), export.ty().clone())).collect();
+        Ok(Wasmi { store, instance, exports })
+    }
+
     fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Vec<Value>, Ended> {
         let Extern::Func(func) = self.get(name) else { unreachable!("{name} is a function") };
         let arguments: Vec<Val> = arguments.iter().map(|&value| self.import(value)).collect();
@@ -104,6 +83,18 @@ impl Engine for Wasmi {
             other => unreachable!("{other:?}"),
         };
         (0..table.size(&self.store)).map(|i| is_some(table.get(&self.store, i).expect("the entry"))).collect()
+    }
+}
+
+impl Oracle for Wasmi {
+    fn exports(&self) -> Vec<(String, Exported)> {
+        let exported = |ty: &ExternType| match ty {
+            ExternType::Func(ty) => Exported::Func(ty.params().iter().map(|&ty| kind(ty)).collect()),
+            ExternType::Global(_) => Exported::Global,
+            ExternType::Memory(_) => Exported::Memory,
+            ExternType::Table(_) => Exported::Table,
+        };
+        self.exports.iter().map(|(name, ty)| (name.clone(), exported(ty))).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use kitbag_fs::mounts::Mounts;
 use kitbag_fs::overlay::Overlay;
 use kitbag_fs::readonly::ReadOnly;
 use kitbag_fs::subtree::Subtree;
-use kitbag_fs::{Dir, FileSystem, Path};
+use kitbag_fs::{Dir, FileSystem, Path, SetTime, SetTimes};
 
 use super::operations::operations;
 use super::outline::{check_inodes, outline};
@@ -101,6 +101,7 @@ fn overlay_and_memory(ops: &[Op], share: usize) {
     let (lower, tree) = (Arc::new(Memory::new()), Memory::new());
     apply(&*lower, before);
     apply(&tree, before);
+    new_root(&tree);
     let lower_was = outline(&*lower.root().expect("a root"));
     let overlay = Overlay::new(Arc::new(Memory::new()), [lower.clone() as Arc<dyn FileSystem>]).expect("an overlay");
     compare(&overlay, &tree, after);
@@ -116,11 +117,19 @@ fn overlays_and_memory(ops: &[Op], share: usize) {
     let lower = Arc::new(Overlay::new(Arc::new(Memory::new()), [bottom]).expect("an overlay"));
     apply(&*lower, before);
     apply(&tree, before);
+    new_root(&tree);
     let upper: Arc<dyn FileSystem> = Arc::new(Memory::new());
     for ops in [middle, last] {
         let lower: Arc<dyn FileSystem> = lower.clone();
         compare(&Overlay::new(upper.clone(), [lower]).expect("an overlay"), &tree, ops);
     }
+}
+
+/// Takes back the times that operations have set on the root: an overlay's root is that of its upper, with its times, as it is with
+/// the kernel's, and not that of a lower.
+fn new_root(tree: &Memory) {
+    let root = tree.root().expect("a root");
+    root.set_own_times(SetTimes { accessed: SetTime::Now, modified: SetTime::Now }).expect("times");
 }
 
 /// Nothing changes through a read-only mount, whatever is opened, linked or moved, and none of it ends otherwise than with an error.
