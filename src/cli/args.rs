@@ -282,7 +282,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = STREAMS)]
     pub(crate) stderr: Option<PathBuf>,
 
-    /// How long the guest may run, as in 5s, 250ms or 2m. Then it is stopped, and the status is 124.
+    /// How long the guest may run, as in 5s, 250ms or 2m, and how long compiling it may take before. Then it is stopped, and
+    /// the status is 124.
     #[arg(long, value_name = "TIME", value_parser = quantity::time, help_heading = LIMITS)]
     pub(crate) timeout: Option<Duration>,
 

@@ -178,7 +178,12 @@ fn compile(engine: &Engine, program: &Program, settings: &Settings) -> Result<Mo
         false => cache::module(engine, bytes, compile, said),
     };
     whole().map_err(|error| Failure::new("cannot read", place, error))?;
-    let module = module.map_err(|error| failure(error, "cannot load", place))?;
+    let module = module.map_err(|error| match settings.timeout {
+        Some(limit) if matches!(error, Error::Limit(_)) && begun.elapsed() >= limit => {
+            Failure::timeout(format_args!("compiling it had not ended after {limit:?}"), place)
+        }
+        _ => failure(error, "cannot load", place),
+    })?;
     if settings.verbose {
         note(format_args!("{place}: {} bytes, ready in {} ms", bytes.len(), begun.elapsed().as_millis()));
     }

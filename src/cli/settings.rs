@@ -75,6 +75,9 @@ impl Settings {
         if let Some(bytes) = self.max_memory {
             config.max_memory(bytes);
         }
+        if let Some(time) = self.timeout {
+            config.max_compile_time(time);
+        }
         config.consume_fuel(self.fuel.is_some());
         if self.profile == Some(Profiler::Perf) {
             config.profiler(ProfilingStrategy::Perf);

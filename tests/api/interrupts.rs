@@ -21,7 +21,26 @@ const LOOPS: &str = r#"(module
         (table.copy (i32.const 3) (i32.const 0) (i32.const 7))
         (drop (call_indirect (param i32) (result i32) (i32.const 1) (i32.const 0)))
         (br $again)))
-    (func (export "nested") (loop $again (call $nested) (br $again))))"#;
+    (func (export "nested") (loop $again (call $nested) (br $again)))
+    (tag $e (param i32))
+    (func $throw (param i32) (result i32) (throw $e (local.get 0)))
+    (func $pass (param i32) (result i32) (i32.add (i32.const 1) (call $throw (local.get 0))))
+    (func (export "throw") (loop $again
+        (block $caught (result i32)
+            (try_table (catch $e $caught) (br $again (drop (call $pass (global.get $count)))))
+            (unreachable))
+        (global.set $count (i32.add (i32.const 1)))
+        (br $again)))
+    (func (export "rethrow") (local $exception exnref) (loop $again
+        (block $caught (result i32 exnref)
+            (try_table (catch_ref $e $caught)
+                (if (ref.is_null (local.get $exception))
+                    (then (drop (call $pass (i32.const 7))))
+                    (else (throw_ref (local.get $exception)))))
+            (unreachable))
+        (local.set $exception)
+        (if (i32.ne (i32.const 7)) (then (unreachable)))
+        (br $again))))"#;
 
 /// Calls "spin" and says that all went well, whatever became of it.
 fn swallow(mut caller: Caller<'_, ()>) {
@@ -50,7 +69,9 @@ fn code(result: Result<()>) -> Option<TrapCode> {
 fn endless_guests_end_whatever_they_do_and_leave_nothing_half_done() {
     let (mut store, instance) = instance();
     let handle = store.interrupt_handle();
-    for (round, name) in ["spin", "count", "host", "fill", "tables", "nested"].iter().cycle().take(120).enumerate() {
+    for (round, name) in
+        ["spin", "count", "host", "fill", "tables", "nested", "throw", "rethrow"].iter().cycle().take(160).enumerate()
+    {
         let run = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
         let handle = handle.clone();
         let delay = Duration::from_micros(round as u64 * 37 % 1000);

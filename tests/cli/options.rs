@@ -196,6 +196,7 @@ fn time_that_runs_out_elsewhere() {
     for (name, import, body) in [
         ("fill", "", "(memory.fill (i32.const 0) (i32.const 0) (i32.const -1))"),
         ("grow", "", "(drop (memory.grow (i32.const 1)))"),
+        ("throw", "(tag $e)", "(try_table (catch $e $again) (throw $e))"),
         ("sleep", sleep, "(drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"),
         ("random", random, "(drop (call $random (i32.const 0) (i32.const -1)))"),
     ] {
@@ -208,6 +209,16 @@ fn time_that_runs_out_elsewhere() {
         let path = write(folder.path(), &format!("{name}.wat"), &text);
         kitbag!["--timeout", "100ms", path].fails(124, &["timeout", name]);
     }
+}
+
+#[test]
+fn time_that_runs_out_before_the_guest_is_compiled() {
+    let folder = scratch();
+    let function = format!("(func (result i32) (i32.const 0) {})", "(i32.add (i32.const 1))".repeat(1000));
+    let text = format!(r#"(module {} (func (export "_start")))"#, function.repeat(500));
+    let path = write(folder.path(), "large.wat", &text);
+    kitbag!["--timeout", "1ms", "--no-cache", path.clone()].fails(124, &["timeout", "large.wat", "compiling"]);
+    assert_eq!(kitbag!["--timeout", "1h", "--no-cache", path].prints(), "");
 }
 
 #[test]

@@ -5,9 +5,9 @@
 use kitbag_fuzz::{Case, Language};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    if let Some(case) = Case::new(bytes, Language::Common) {
-        if let Err(difference) = case.compare() {
-            panic!("{difference}\n{}", case.describe());
-        }
+    if let Some(case) = Case::new(bytes, Language::Common)
+        && let Err(difference) = case.compare()
+    {
+        panic!("{difference}\n{}", case.describe());
     }
 });
