@@ -16,13 +16,17 @@ fn check(_: &[u8]) -> Result<()> {
 
 const CHUNK: usize = 64 << 10;
 
+/// What a chunk counts at the least, the first of a file excepted: about what it takes besides its bytes. Otherwise single bytes
+/// strewn over a file would take up far more than they count.
+const COUNTED_MIN: usize = 128;
+
 /// The largest size of a file: what a signed 64-bit offset reaches.
 const SIZE_MAX: u64 = i64::MAX as u64;
 
 pub(super) struct Content {
     size: u64,
     body: Body,
-    /// The bytes held: the chunks' lengths, or the size of the run.
+    /// The bytes held, as [`counted`] says of each chunk; those that a run would have too.
     charge: Charge,
 }
 
@@ -33,7 +37,7 @@ enum Body {
 }
 
 /// Chunks by their number. What is missing, and what lies past a chunk's length, is zeros. The first is at hand: most files have no
-/// other, and a map of one would cost more than they hold.
+/// other, and a map of one would cost more than they hold. No other is empty.
 #[derive(Default)]
 struct Chunks {
     first: Vec<u8>,
@@ -55,15 +59,16 @@ impl Chunks {
         }
     }
 
-    /// The bytes held.
-    fn held(&self) -> u64 {
-        self.rest.values().map(Vec::len).chain([self.first.len()]).map(|length| length as u64).sum()
+    /// What they count.
+    fn counted(&self) -> u64 {
+        let rest = self.rest.iter().map(|(number, chunk)| counted(*number, chunk.len()));
+        rest.sum::<u64>() + counted(0, self.first.len())
     }
 
     /// Drops what lies past `size`.
     fn cut(&mut self, size: u64) {
         let (last, keep) = (size / CHUNK as u64, (size % CHUNK as u64) as usize);
-        self.rest.split_off(&(last + 1));
+        self.rest.split_off(&size.div_ceil(CHUNK as u64));
         if last == 0 || self.rest.contains_key(&last) {
             let chunk = self.get_mut(last);
             if chunk.len() > keep {
@@ -72,6 +77,20 @@ impl Chunks {
             }
         }
     }
+}
+
+/// What a chunk of this number and length counts.
+fn counted(number: u64, length: usize) -> u64 {
+    match (number, length) {
+        (0, _) | (_, 0) => length as u64,
+        _ => length.max(COUNTED_MIN) as u64,
+    }
+}
+
+/// What a run of `size` bytes counts: as much as it would in chunks, so that parting it takes nothing more.
+fn counted_whole(size: u64) -> u64 {
+    let (last, rest) = (size / CHUNK as u64, size % CHUNK as u64);
+    size - rest + counted(last, rest as usize)
 }
 
 /// Makes room up to `length`: generously while the chunk is small, exactly once it is on the way to its largest size.
@@ -115,8 +134,9 @@ impl Content {
 
     /// Takes `bytes` for the contents.
     pub(super) fn replace(&mut self, bytes: Bytes) -> Result<()> {
-        self.charge.set_bytes(bytes.len() as u64)?;
-        self.size = bytes.len() as u64;
+        let size = bytes.len() as u64;
+        self.charge.set_bytes(counted_whole(size))?;
+        self.size = size;
         self.body = Body::Joined(bytes);
         Ok(())
     }
@@ -168,14 +188,17 @@ impl Content {
     fn chunk(&mut self, number: u64, length: usize) -> Result<&mut Vec<u8>> {
         self.split()?;
         let Body::Chunks(chunks) = &mut self.body else { return Err(Error::Io) };
-        let more = length.saturating_sub(chunks.get(number).len());
-        self.charge.set_bytes(self.charge.bytes() + more as u64)?;
-        let chunk = chunks.get_mut(number);
-        if let Err(error) = reserve(chunk, length) {
-            self.charge.set_bytes(self.charge.bytes() - more as u64)?;
+        let before = chunks.get(number).len();
+        let length = length.max(before);
+        let more = counted(number, length) - counted(number, before);
+        self.charge.set_bytes(self.charge.bytes() + more)?;
+        if let Err(error) = reserve(chunks.get_mut(number), length) {
+            self.charge.set_bytes(self.charge.bytes() - more)?;
+            chunks.rest.retain(|_, chunk| !chunk.is_empty());
             return Err(error);
         }
-        chunk.resize(chunk.len().max(length), 0);
+        let chunk = chunks.get_mut(number);
+        chunk.resize(length, 0);
         Ok(chunk)
     }
 
@@ -208,7 +231,7 @@ impl Content {
             return Ok(bytes);
         }
         let before = self.charge.bytes();
-        self.charge.set_bytes(before.max(self.size)).map_err(|_| Error::TooLarge)?;
+        self.charge.set_bytes(before.max(counted_whole(self.size))).map_err(|_| Error::TooLarge)?;
         let mut all = Vec::new();
         let size = usize::try_from(self.size).map_err(|_| Error::TooLarge)?;
         if all.try_reserve_exact(size).is_err() {
@@ -234,7 +257,7 @@ impl Content {
         self.size = size;
         let Body::Chunks(chunks) = &mut self.body else { return Err(Error::Io) };
         chunks.cut(size);
-        self.charge.set_bytes(chunks.held())
+        self.charge.set_bytes(chunks.counted())
     }
 
     /// Fills holes with zeros that are held.
@@ -257,4 +280,104 @@ fn read_piece(chunk: &[u8], within: Range<usize>, buffer: &mut [u8]) {
     let (head, tail) = buffer.split_at_mut(there.len());
     head.copy_from_slice(there);
     tail.fill(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::quota::{Limits, Quota};
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn content(bytes: u64) -> (Arc<Quota>, Content) {
+        let quota = Arc::new(Quota::new(Limits { bytes, inodes: 1 }));
+        (Arc::clone(&quota), Content::new(Charge::nothing(&quota)))
+    }
+
+    #[test]
+    fn nothing_is_held_that_is_not_counted() {
+        let (quota, mut content) = content(1 << 30);
+        for chunk in 1..1000 {
+            content.write(b"x", chunk * CHUNK as u64).unwrap();
+            assert_eq!(quota.used().bytes, COUNTED_MIN as u64);
+            content.set_len(chunk * CHUNK as u64).unwrap();
+            assert_eq!(quota.used().bytes, 0);
+            assert!(matches!(&content.body, Body::Chunks(chunks) if chunks.rest.is_empty()));
+        }
+        for chunk in 1..1000 {
+            content.write(b"x", chunk << 40).unwrap();
+        }
+        assert_eq!(quota.used().bytes, 999 * COUNTED_MIN as u64);
+    }
+
+    #[test]
+    fn cutting_what_was_shared_takes_nothing() {
+        let (quota, mut content) = content(2 * CHUNK as u64);
+        content.replace(vec![1; 2 * CHUNK].into()).unwrap();
+        for size in [2 * CHUNK as u64 - 1, CHUNK as u64 + 1, CHUNK as u64] {
+            assert_eq!(content.set_len(size), Ok(()));
+            content.join().unwrap();
+        }
+        assert_eq!(quota.used().bytes, CHUNK as u64);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Write(u64, usize),
+        SetLen(u64),
+        Allocate(u64, u64),
+        Join,
+        Replace(usize),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let near = |edge: u64| edge.saturating_sub(150)..edge + 150;
+        let place = move || prop_oneof![0..300_u64, near(65_536), near(131_072), near(1 << 40), Just(SIZE_MAX - 3)];
+        let length = || prop_oneof![0..300_usize, 65_400..65_700_usize, 0..200_000_usize];
+        prop_oneof![
+            4 => (place(), length()).prop_map(|(offset, length)| Change::Write(offset, length)),
+            3 => place().prop_map(Change::SetLen),
+            1 => (place(), length()).prop_map(|(offset, length)| Change::Allocate(offset, length as u64)),
+            2 => Just(Change::Join),
+            1 => length().prop_map(Change::Replace),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+        /// What is counted is what is there, within the limit, whatever fails on the way; and what a file holds is what was written.
+        #[test]
+        fn accounts_are_kept(changes in prop::collection::vec(change(), 1..40), limit in 0..300_000_u64) {
+            let (quota, mut content) = content(limit);
+            for change in changes {
+                let before = (content.size, quota.used().bytes);
+                let failed = match &change {
+                    Change::Write(offset, length) => content.write(&vec![7; *length], *offset).is_err(),
+                    Change::SetLen(size) => content.set_len(*size).is_err(),
+                    Change::Allocate(offset, length) => content.allocate(*offset, *length).is_err(),
+                    Change::Join => content.join().is_err(),
+                    Change::Replace(length) => content.replace(vec![9; *length].into()).is_err(),
+                };
+                let counted = match &content.body {
+                    Body::Chunks(chunks) => {
+                        prop_assert!(chunks.rest.values().all(|chunk| !chunk.is_empty()));
+                        chunks.counted()
+                    }
+                    Body::Joined(bytes) => {
+                        prop_assert_eq!(bytes.len() as u64, content.size);
+                        counted_whole(content.size)
+                    }
+                };
+                prop_assert_eq!((quota.used().bytes, content.charge.bytes()), (counted, counted), "{:?}", &change);
+                prop_assert!(counted <= limit);
+                prop_assert!(!failed || content.size == before.0, "{:?}", &change);
+                if let Change::SetLen(size) = change {
+                    prop_assert!(quota.used().bytes <= before.1 && (failed || content.size == size));
+                }
+            }
+            drop(content);
+            prop_assert_eq!(quota.used().bytes, 0);
+        }
+    }
 }

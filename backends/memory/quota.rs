@@ -8,7 +8,8 @@ use crate::{Error, Result};
 /// How much a file system in memory may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of contents and of links' targets. Holes do not count.
+    /// Bytes of contents and of links' targets. Holes do not count, but of a file's 64 KiB pieces each that is not all a hole
+    /// counts at least 128 bytes, unless it is the first.
     pub bytes: u64,
     /// Files, directories and links; further names of a file count too, since each takes memory.
     pub inodes: u64,
