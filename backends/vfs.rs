@@ -40,6 +40,8 @@
 #[cfg(feature = "conformance")]
 use crate::conformance::Capabilities;
 
+#[cfg(all(test, feature = "conformance", feature = "disk", feature = "memory"))]
+mod differential;
 mod inward;
 mod outward;
 #[cfg(all(test, feature = "conformance", feature = "disk", feature = "memory", feature = "overlay", feature = "zip"))]

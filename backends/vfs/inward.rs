@@ -181,8 +181,12 @@ impl VfsDir {
         resolve::resolve(&Walk, self.start(), path, follow)
     }
 
+    fn place<'p>(&self, path: &'p Path) -> Result<Place<'p, Object>> {
+        resolve::locate(&Walk, self.start(), path, Follow::No)
+    }
+
     fn entry<'p>(&self, path: &'p Path, dot: Error, dotdot: Error) -> Result<Entry<'p, Object>> {
-        resolve::locate(&Walk, self.start(), path, Follow::No)?.entry(dot, dotdot)
+        self.place(path)?.entry(dot, dotdot)
     }
 
     /// The path of a name that is not there.
@@ -300,7 +304,9 @@ impl Dir for VfsDir {
     fn rename(&self, from: &Path, target: &dyn Dir, to: &Path) -> Result<()> {
         let target = self.own(target)?;
         let _alone = self.shared.alone();
-        let (source, goal) = (self.entry(from, Error::Busy, Error::Busy)?, target.entry(to, Error::Busy, Error::Busy)?);
+        let (source, goal) = (self.place(from)?, target.place(to)?);
+        let source = source.entry(Error::Busy, Error::Busy)?;
+        let goal = goal.entry(Error::Busy, Error::Busy)?;
         let moved = source.node.clone().ok_or(Error::NotFound)?;
         if !moves(&moved, &source, &goal)? {
             return Ok(());
