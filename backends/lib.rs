@@ -87,6 +87,8 @@ mod error;
 mod index;
 mod metadata;
 mod path;
+#[cfg(all(test, any(feature = "overlay", feature = "zip")))]
+mod tables;
 mod traits;
 
 pub use bytes::Bytes;

@@ -15,6 +15,7 @@ mod merging;
 mod names;
 mod oracle;
 mod renaming;
+mod rules;
 mod whiteouts;
 
 const LONG_AGO: i128 = 1_000_000_000_000_000_000;

@@ -11,6 +11,7 @@ mod craft;
 mod hostile;
 mod large;
 mod oracles;
+mod policy;
 
 use craft::{Item, bytes, deflated, link, prose, stored};
 
