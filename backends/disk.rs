@@ -19,15 +19,16 @@
 //!
 //! # Confinement
 //!
-//! Every path is resolved by `openat2` with `RESOLVE_BENEATH` from the handle's descriptor, in the kernel and with no
-//! gap between check and use, whatever other processes rename meanwhile. Operations for which the kernel has
+//! Every path is resolved by `openat2` from the handle's descriptor, in the kernel and with no gap between check and use, whatever
+//! other processes rename meanwhile: with `RESOLVE_NO_SYMLINKS` if it has no `..`, since nothing leads up then, else and where
+//! it meets a link with `RESOLVE_BENEATH`. Operations for which the kernel has
 //! no confined call (stat of a longer path, mkdir, unlink, rename, link, times) open the parent that way
 //! and then act on one name in it, which is not followed. A path of one name needs no parent: one system call.
 //! Where `openat2` is missing (before Linux 5.6, or behind a filter), the walk is done name by name with `O_NOFOLLOW`
 //! over descriptors that are held, which is as safe and slower. Setting times takes Linux 5.8.
 //!
-//! Opening costs one system call where the options or a trailing slash tell files from directories, and
-//! a read of nothing more where only the object can: a plain open for reading. A FIFO does not hang the host, since everything
+//! Opening costs one system call. Where neither the options nor a trailing slash tell files from directories (a plain open for
+//! reading), [`Dir::open`] takes a read of nothing more, and [`Dir::open_lazily`] puts that off. A FIFO does not hang the host, since everything
 //! is opened with `O_NONBLOCK`, which regular files ignore; streams answer [`Error::WouldBlock`](crate::Error::WouldBlock).
 //!
 //! Listings and inodes are the kernel's: where the host has mounted something beneath, the listing shows the inode of the

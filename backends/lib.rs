@@ -95,4 +95,4 @@ pub use bytes::Bytes;
 pub use error::{Error, Result};
 pub use metadata::{DirEntry, FileType, Listing, Metadata, SetTime, SetTimes, Timestamp, fresh_device};
 pub use path::{NAME_MAX, PATH_MAX, Path};
-pub use traits::{Access, Create, Dir, File, FileSystem, Follow, Node, OpenOptions};
+pub use traits::{Access, Create, Dir, File, FileSystem, Follow, Node, OpenOptions, Opened, Undecided};

@@ -194,6 +194,45 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// What [`Dir::open_lazily`] opened.
+pub enum Opened {
+    /// A file or a directory.
+    Node(Node),
+    /// One of the two.
+    Undecided(Box<dyn Undecided>),
+}
+
+/// Something open that may turn out to be a file or a directory. Dropping it closes it, and nobody will have asked.
+pub trait Undecided: Send {
+    /// Asks.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    fn decide(self: Box<Self>) -> Result<Node>;
+}
+
+impl Opened {
+    /// Asks, where that is needed.
+    ///
+    /// # Errors
+    /// As [`Undecided::decide`].
+    pub fn decide(self) -> Result<Node> {
+        match self {
+            Opened::Node(node) => Ok(node),
+            Opened::Undecided(open) => open.decide(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Opened::Node(node) => node.fmt(f),
+            Opened::Undecided(_) => f.write_str("Opened::Undecided"),
+        }
+    }
+}
+
 /// An open directory: a handle on the object, and the root of every lookup that starts from it.
 ///
 /// # Resolution, common to all methods that take a path
@@ -222,6 +261,14 @@ pub trait Dir: Send + Sync {
     /// [`Error::ReadOnly`] for opening a file that is there for writing, and for making one that is not.
     /// Creating with a slash after the name is [`Error::IsDirectory`].
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Node>;
+
+    /// The same for a caller who need not know yet what it is, where telling takes more than opening. The default opens.
+    ///
+    /// # Errors
+    /// As [`Dir::open`].
+    fn open_lazily(&self, path: &Path, options: OpenOptions) -> Result<Opened> {
+        self.open(path, options).map(Opened::Node)
+    }
 
     /// Metadata of what `path` leads to (`fstatat`).
     ///

@@ -5,7 +5,7 @@ use std::io::IoSliceMut;
 
 use super::tree::{self, Item};
 use super::{Scene, at, bytes, creating, text, with};
-use crate::{Create, Dir, Error, File, FileType, Follow, Metadata, OpenOptions, Path, Result};
+use crate::{Create, Dir, Error, File, FileType, Follow, Metadata, Node, OpenOptions, Opened, Path, Result};
 
 /// Every item is there, is what it should be, and holds what it should hold.
 pub(super) fn contents(scene: &mut Scene<'_>) -> Result<()> {
@@ -155,13 +155,19 @@ pub(super) fn opening(scene: &mut Scene<'_>) -> Result<()> {
     ] {
         let got = scene.dir.open(at(path), options).map(|_| ());
         scene.same(format_args!("open {path} with {options:?}"), got, Err(want));
+        let lazily = scene.dir.open_lazily(at(path), options).and_then(Opened::decide).map(|_| ());
+        scene.same(format_args!("open {path} lazily with {options:?}"), lazily, Err(want));
     }
     let there = scene.open("hello.txt", creating(Create::IfMissing)).and_then(|file| text(&*file));
     scene.same("creating what is there, without writing", there, Ok("hello, world\n".into()));
     for path in ["dir", "dir/", "dir/.", ".", "dir/.."] {
         let got = scene.dir.open(at(path), OpenOptions::read()).and_then(|node| node.dir()).map(|_| ());
         scene.same(format_args!("open {path} as what it is"), got, Ok(()));
+        let lazily = scene.dir.open_lazily(at(path), OpenOptions::read())?.decide().and_then(Node::dir).map(|_| ());
+        scene.same(format_args!("open {path} lazily as what it is"), lazily, Ok(()));
     }
+    let lazily = scene.dir.open_lazily(at("hello.txt"), OpenOptions::read())?.decide()?.file();
+    scene.same("opening a file lazily", lazily.and_then(|file| text(&*file)), Ok("hello, world\n".into()));
     scene.same("read_link of a file", scene.dir.read_link(at("hello.txt")), Err(Error::Invalid));
     scene.same("read_link of a directory", scene.dir.read_link(at("dir")), Err(Error::Invalid));
     scene.same("read_link of nothing", scene.dir.read_link(at("nothing")), Err(Error::NotFound));
@@ -253,6 +259,8 @@ fn unfollowed(scene: &mut Scene<'_>) -> Result<()> {
     ] {
         let got = scene.dir.open(at(path), options).map(|_| ());
         scene.same(format_args!("open {path} with {options:?}"), got, Err(want));
+        let lazily = scene.dir.open_lazily(at(path), options).and_then(Opened::decide).map(|_| ());
+        scene.same(format_args!("open {path} lazily with {options:?}"), lazily, Err(want));
     }
     scene.same("a slash follows", scene.stat("links/dir/").map(|it| it.kind), Ok(FileType::Directory));
     let opened = scene.dir.open(at("links/dir/"), no_follow).and_then(|node| node.dir()).map(|_| ());

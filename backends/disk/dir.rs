@@ -13,7 +13,10 @@ use super::convert::{failed, file_type, flags, kind, metadata, timestamps};
 use super::file::DiskFile;
 use super::open::{HANDLE, Place, beneath, is_name, place};
 use super::steps::{link_followed, read_link};
-use crate::{Dir, DirEntry, Error, FileType, Follow, Listing, Metadata, Node, OpenOptions, Path, Result, SetTimes};
+use crate::{
+    Access, Dir, DirEntry, Error, FileType, Follow, Listing, Metadata, Node, OpenOptions, Opened, Path, Result,
+    SetTimes, Undecided,
+};
 
 /// How much of a listing one system call brings.
 const LISTING_BUFFER: usize = 32 << 10;
@@ -43,6 +46,12 @@ impl DiskDir {
         place(self.fd.as_fd(), path, self.manner.openat2)
     }
 
+    fn descriptor(&self, path: &Path, options: OpenOptions) -> Result<Descriptor> {
+        options.validate()?;
+        let fd = self.beneath(path, flags(options))?;
+        Ok(Descriptor { fd, access: options.access, manner: self.manner })
+    }
+
     fn writable(&self) -> Result<()> {
         if self.manner.write { Ok(()) } else { Err(Error::ReadOnly) }
     }
@@ -51,16 +60,6 @@ impl DiskDir {
     fn own<'d>(&self, other: &'d dyn Dir) -> Result<&'d DiskDir> {
         let own = other.as_any().downcast_ref::<DiskDir>().ok_or(Error::CrossDevice)?;
         self.writable().and(own.writable()).map(|()| own)
-    }
-
-    /// What was opened; asks the kernel only if neither the options nor the path tell files from directories.
-    fn node(&self, fd: OwnedFd, options: OpenOptions, path: &Path) -> Result<Node> {
-        let known_file = options.access.write || options.creates();
-        let known_dir = options.directory || path.wants_directory();
-        if known_file || !known_dir && !is_dir(&fd, options.access.read)? {
-            return Ok(Node::File(Arc::new(DiskFile::new(fd, options.access, self.manner))));
-        }
-        Ok(Node::Dir(Arc::new(DiskDir::new(fd, self.manner))))
     }
 
     fn stat_raw(&self, path: &Path, follow: Follow) -> Result<Stat> {
@@ -74,17 +73,70 @@ impl DiskDir {
     }
 }
 
+/// A descriptor, and what it was opened for.
+struct Descriptor {
+    fd: OwnedFd,
+    access: Access,
+    manner: Manner,
+}
+
+impl Descriptor {
+    fn node(self, is_dir: bool) -> Node {
+        match is_dir {
+            true => Node::Dir(Arc::new(DiskDir::new(self.fd, self.manner))),
+            false => Node::File(Arc::new(DiskFile::new(self.fd, self.access, self.manner))),
+        }
+    }
+
+    /// Whether it is a directory's. Reading nothing costs half of what asking for metadata does, and of what is open for
+    /// reading Linux refuses it to directories alone ([`Errno::ISDIR`]).
+    fn is_dir(&self) -> Result<bool> {
+        if self.access.read {
+            match rustix::io::pread(&self.fd, &mut [0; 0], 0) {
+                Ok(_) | Err(Errno::SPIPE) => return Ok(false),
+                Err(Errno::ISDIR) => return Ok(true),
+                Err(_) => {}
+            }
+        }
+        fstat(&self.fd).map(|stat| kind(stat.st_mode) == FileType::Directory).map_err(failed)
+    }
+}
+
+/// Whether it is a directory that was opened, where the options or the path tell.
+fn told(path: &Path, options: OpenOptions) -> Option<bool> {
+    match () {
+        () if options.access.write || options.creates() => Some(false),
+        () if options.directory || path.wants_directory() => Some(true),
+        () => None,
+    }
+}
+
+impl Undecided for Descriptor {
+    fn decide(self: Box<Self>) -> Result<Node> {
+        let is_dir = self.is_dir()?;
+        Ok(self.node(is_dir))
+    }
+}
+
 impl Dir for DiskDir {
     fn as_any(&self) -> &dyn Any {
         self
     }
 
     fn open(&self, path: &Path, options: OpenOptions) -> Result<Node> {
-        options.validate()?;
         if options.mutates() && !self.manner.write {
             return crate::readonly::open_without_change(self, path, options);
         }
-        self.node(self.beneath(path, flags(options))?, options, path)
+        let open = self.descriptor(path, options)?;
+        let is_dir = told(path, options).map_or_else(|| open.is_dir(), Ok)?;
+        Ok(open.node(is_dir))
+    }
+
+    fn open_lazily(&self, path: &Path, options: OpenOptions) -> Result<Opened> {
+        match told(path, options) {
+            Some(_) => self.open(path, options).map(Opened::Node),
+            None => Ok(Opened::Undecided(Box::new(self.descriptor(path, options)?))),
+        }
     }
 
     fn stat(&self, path: &Path, follow: Follow) -> Result<Metadata> {
@@ -176,19 +228,6 @@ impl Dir for DiskDir {
     fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).map_err(failed)
     }
-}
-
-/// Whether a descriptor is a directory's. Reading nothing costs half of what asking for metadata does, and of what is open for
-/// reading Linux refuses it to directories alone ([`Errno::ISDIR`]).
-fn is_dir(fd: &OwnedFd, readable: bool) -> Result<bool> {
-    if readable {
-        match rustix::io::pread(fd, &mut [0; 0], 0) {
-            Ok(_) | Err(Errno::SPIPE) => return Ok(false),
-            Err(Errno::ISDIR) => return Ok(true),
-            Err(_) => {}
-        }
-    }
-    fstat(fd).map(|stat| kind(stat.st_mode) == FileType::Directory).map_err(failed)
 }
 
 /// Reads the names from the descriptor's position on.

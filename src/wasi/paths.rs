@@ -3,9 +3,9 @@
 //! Paths are checked here, once ([`Path::new`]), and resolved by the file system, which keeps them beneath the
 //! directory they start from. A path that leads out, an absolute one among them, is `EPERM`, as in wasmtime.
 
-use kitbag_fs::{Access, Create, Dir, Follow, Node, OpenOptions, PATH_MAX, Path};
+use kitbag_fs::{Access, Create, Dir, Follow, OpenOptions, PATH_MAX, Path};
 
-use super::table::Descriptor;
+use super::table::{Descriptor, Granted, Slot};
 use super::types::{FdFlags, LookupFlags, OFlags, Rights, filestat};
 use super::{Errno, WasiCtx, guest};
 
@@ -46,11 +46,8 @@ pub fn path_open(
     let (rights, inheriting) = (asked.rights & parent.inheriting, Rights::named(inheriting) & parent.inheriting);
     let path = ctx.path(memory, path, path_len)?;
     ctx.table.check_room()?;
-    let descriptor = match dir.open(path, options)? {
-        Node::File(file) => Descriptor::file(file, rights, asked.fdflags),
-        Node::Dir(dir) => Descriptor::dir(dir, rights, inheriting, asked.fdflags),
-    };
-    let fd = ctx.table.insert(descriptor)?;
+    let slot = Slot::new(dir.open_lazily(path, options)?, Granted { rights, inheriting, flags: asked.fdflags });
+    let fd = ctx.table.insert(slot)?;
     guest::put_u32(memory, opened, fd)
 }
 
@@ -292,9 +289,17 @@ impl WasiCtx {
         self.table.get(fd)?.as_dir(needed)
     }
 
-    /// The path in the guest's memory, where it lies.
+    /// The path in the guest's memory, where it lies. Programs that name everything beneath `.` write `./` before it, which says
+    /// nothing, and which a file system need not be asked about.
     fn path<'m>(&self, memory: &'m [u8], pointer: u32, len: u32) -> Result<&'m Path, Errno> {
         let bytes = guest::bytes(memory, pointer, len)?;
-        if bytes.len() > self.path_max { Err(Errno::Nametoolong) } else { Ok(Path::new(bytes)?) }
+        if bytes.len() > self.path_max {
+            return Err(Errno::Nametoolong);
+        }
+        let path = Path::new(bytes)?;
+        match bytes {
+            [b'.', b'/', rest @ ..] => Ok(Path::new(rest).unwrap_or(path)),
+            _ => Ok(path),
+        }
     }
 }

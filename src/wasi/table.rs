@@ -1,8 +1,9 @@
 //! The table of descriptors: numbers that stand for handles.
 
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use kitbag_fs::{Dir, File, FileType, Listing};
+use kitbag_fs::{Dir, File, FileType, Listing, Node, Opened, Undecided};
 
 use super::Errno;
 use super::stream::Stream;
@@ -63,15 +64,31 @@ impl OpenFile {
     }
 }
 
+/// What the opener of a descriptor wants for it; of the rights it gets those that apply to what was opened.
+pub(crate) struct Granted {
+    pub(crate) rights: Rights,
+    pub(crate) inheriting: Rights,
+    pub(crate) flags: FdFlags,
+}
+
+impl Granted {
+    fn descriptor(self, node: Node) -> Descriptor {
+        let Granted { rights, inheriting, flags } = self;
+        match node {
+            Node::File(file) => Descriptor::file(file, rights, flags),
+            Node::Dir(dir) => {
+                let handle = Handle::Dir(OpenDir { dir, preopen: None, listing: None });
+                let (rights, inheriting) = (rights & Rights::DIRECTORY, inheriting & Rights::INHERITING);
+                Descriptor { handle, flags, rights, inheriting }
+            }
+        }
+    }
+}
+
 impl Descriptor {
     pub(crate) fn file(file: Arc<dyn File>, rights: Rights, flags: FdFlags) -> Descriptor {
         let rights = rights & Rights::FILE;
         Descriptor { handle: Handle::File(OpenFile::new(file)), flags, rights, inheriting: Rights::empty() }
-    }
-
-    pub(crate) fn dir(dir: Arc<dyn Dir>, rights: Rights, inheriting: Rights, flags: FdFlags) -> Descriptor {
-        let handle = Handle::Dir(OpenDir { dir, preopen: None, listing: None });
-        Descriptor { handle, flags, rights: rights & Rights::DIRECTORY, inheriting: inheriting & Rights::INHERITING }
     }
 
     pub(crate) fn preopen(name: Box<[u8]>, dir: Arc<dyn Dir>) -> Descriptor {
@@ -109,12 +126,49 @@ impl Descriptor {
     }
 }
 
+/// A descriptor, or what becomes one when it is first asked for anything: many are opened to be closed again, and whether they
+/// are files or directories may take a system call to find out.
+pub(crate) struct Slot {
+    known: OnceCell<Descriptor>,
+    undecided: Cell<Option<(Box<dyn Undecided>, Granted)>>,
+}
+
+impl From<Descriptor> for Slot {
+    fn from(descriptor: Descriptor) -> Slot {
+        Slot { known: OnceCell::from(descriptor), undecided: Cell::new(None) }
+    }
+}
+
+impl Slot {
+    /// What a guest opened.
+    pub(crate) fn new(opened: Opened, granted: Granted) -> Slot {
+        match opened {
+            Opened::Node(node) => granted.descriptor(node).into(),
+            Opened::Undecided(open) => Slot { known: OnceCell::new(), undecided: Cell::new(Some((open, granted))) },
+        }
+    }
+
+    /// # Errors
+    /// What keeps the file system from telling what it is; from then on `EIO`.
+    #[inline]
+    fn descriptor(&self) -> Result<&Descriptor, Errno> {
+        self.known.get().map_or_else(|| self.decide(), Ok)
+    }
+
+    #[cold]
+    fn decide(&self) -> Result<&Descriptor, Errno> {
+        let (open, granted) = self.undecided.take().ok_or(Errno::Io)?;
+        let descriptor = granted.descriptor(open.decide()?);
+        Ok(self.known.get_or_init(|| descriptor))
+    }
+}
+
 /// Descriptors at the most, whatever the limit: a guest chooses numbers (by renumbering), and a number costs memory.
 const MAX: u32 = 1 << 20;
 
 /// All descriptors of a guest.
 pub(crate) struct Table {
-    entries: Vec<Option<Descriptor>>,
+    entries: Vec<Option<Slot>>,
     /// The lowest free number.
     lowest: usize,
     limit: usize,
@@ -126,18 +180,25 @@ impl Table {
         Table { entries: Vec::new(), lowest: 0, limit: limit.min(MAX) as usize }
     }
 
-    /// # Errors
-    /// `EBADF`.
     #[inline]
-    pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
+    fn slot(&self, fd: u32) -> Result<&Slot, Errno> {
         self.entries.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::Badf)
     }
 
     /// # Errors
-    /// `EBADF`.
+    /// `EBADF`; `EIO`.
+    #[inline]
+    pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
+        self.slot(fd)?.descriptor()
+    }
+
+    /// # Errors
+    /// `EBADF`; `EIO`.
     #[inline]
     pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
-        self.entries.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::Badf)
+        self.get(fd)?;
+        let slot = self.entries.get_mut(fd as usize).and_then(Option::as_mut);
+        slot.and_then(|slot| slot.known.get_mut()).ok_or(Errno::Badf)
     }
 
     /// Whether another descriptor fits: asked before anything is opened for it, or made.
@@ -152,19 +213,19 @@ impl Table {
     ///
     /// # Errors
     /// `EMFILE`.
-    pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+    pub(crate) fn insert(&mut self, slot: impl Into<Slot>) -> Result<u32, Errno> {
         self.check_room()?;
         let fd = self.lowest;
-        self.place(fd, descriptor);
+        self.place(fd, slot.into());
         Ok(fd as u32)
     }
 
     /// # Errors
     /// `EBADF`.
-    pub(crate) fn remove(&mut self, fd: u32) -> Result<Descriptor, Errno> {
-        let descriptor = self.entries.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::Badf)?;
+    pub(crate) fn remove(&mut self, fd: u32) -> Result<Slot, Errno> {
+        let slot = self.entries.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::Badf)?;
         self.lowest = self.lowest.min(fd as usize);
-        Ok(descriptor)
+        Ok(slot)
     }
 
     /// Moves the descriptor `from` to the number `to`, closing what is there. `to` need not be open (as in
@@ -173,21 +234,21 @@ impl Table {
     /// # Errors
     /// `EBADF`.
     pub(crate) fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
-        if self.get(from).is_err() || to as usize >= self.limit {
+        if self.slot(from).is_err() || to as usize >= self.limit {
             return Err(Errno::Badf);
         }
         if from != to {
-            let descriptor = self.remove(from)?;
-            self.place(to as usize, descriptor);
+            let slot = self.remove(from)?;
+            self.place(to as usize, slot);
         }
         Ok(())
     }
 
-    fn place(&mut self, fd: usize, descriptor: Descriptor) {
+    fn place(&mut self, fd: usize, slot: Slot) {
         if fd >= self.entries.len() {
             self.entries.resize_with(fd + 1, || None);
         }
-        self.entries[fd] = Some(descriptor);
+        self.entries[fd] = Some(slot);
         while self.entries.get(self.lowest).is_some_and(Option::is_some) {
             self.lowest += 1;
         }
