@@ -19,11 +19,16 @@
 //! | [`mounts`], [`subtree`] | always there | as what they hold |
 //! | [`readonly`] | always there | no |
 //!
-//! [`conformance`] (feature of its name) checks a backend, ours or yours, and returns every violation.
+//! [`conformance`] (feature of its name) checks a backend, ours or yours, and returns every violation. What ours can do:
 //!
-//! `examples/tar.rs` is a backend that does not belong to the package, explained from the first line to the last.
-//!
-//! [`resolve`] walks paths over any tree that lives in memory, as POSIX has it, for backends that have no kernel to do it.
+//! | | links | symlinks | empty directories | stable inodes | handles after rename | any bytes in names | times |
+//! |---|---|---|---|---|---|---|---|
+//! | [`disk`], [`memory`] | yes | yes | yes | yes | yes | yes | yes |
+//! | [`embedded`] | no | no | no | yes | yes | no | as embedded |
+//! | [`zip`] | no | yes | yes | yes | yes | yes | as archived |
+//! | [`overlay`] | as its upper | as its upper | as its upper | yes, and its upper must | yes | as its upper | as its upper |
+//! | [`mod@vfs`] | no | no | yes | no | no | no | as what it adapts |
+//! | [`mounts`], [`subtree`], [`readonly`] | as what they hold | | | | | | |
 //!
 //! ```
 //! # #[cfg(feature = "memory")] {
@@ -52,6 +57,123 @@
 //! # }
 //! # Ok::<(), kitbag_fs::Error>(())
 //! ```
+//!
+//! # Writing a backend
+//!
+//! A read-only one in the order in which it is written; `examples/tar.rs` is a whole one that does not belong to the package, explained
+//! from the first line to the last.
+//!
+//! 1. *The tree*: what an object is and what a directory's names lead to. Each file system takes a device number
+//!    ([`fresh_device`]), each object an inode number other than those of the rest; a listing shows the numbers that `stat` answers.
+//! 2. *Paths*: implement [`resolve::Tree`] (four short methods: what a node is, a name in it, what is above, a link's target), and
+//!    [`resolve`](resolve::resolve), [`locate`](resolve::locate) and [`open_read_only`](resolve::open_read_only) walk as POSIX has it and
+//!    answer with Linux' errors. A backend whose directories hold no directories can do without.
+//! 3. *The traits*, as below. A handle is the object: hold an `Arc` of what it is, not its path.
+//! 4. *A test* that hands the [standard tree](conformance::tree), packed however the backend has it, to
+//!    [`conformance::check`] with the [capabilities](conformance::Capabilities) that it claims.
+//!
+//! One that can be written overrides the methods that change something, which take `&self` too: whoever calls may do so from several
+//! threads. [`Dir::rename`] and [`Dir::link`] get another handle as `&dyn Dir` and find out by [`Dir::as_any`] whether it is
+//! their own; if not, that is [`Error::CrossDevice`]. Such a backend is checked in an empty directory, and
+//! [`conformance::operations`] does random operations on it and on another, to be compared.
+//!
+//! ```
+//! use std::any::Any;
+//! use std::sync::Arc;
+//!
+//! use kitbag_fs::{
+//!     Dir, DirEntry, Error, File, FileSystem, FileType, Follow, Listing, Metadata, Node, OpenOptions, Path, Result,
+//! };
+//!
+//! /// One directory with one file, `motd`.
+//! #[derive(Clone)]
+//! struct Motd {
+//!     text: &'static [u8],
+//!     device: u64,
+//! }
+//!
+//! impl Motd {
+//!     fn metadata(&self, kind: FileType) -> Metadata {
+//!         let (inode, links, mode, size) = match kind {
+//!             FileType::Directory => (1, 2, 0o555, 0),
+//!             _ => (2, 1, 0o444, self.text.len() as u64),
+//!         };
+//!         let (device, accessed, modified, changed) = (self.device, 0, 0, 0);
+//!         Metadata { kind, size, inode, device, links, mode, accessed, modified, changed }
+//!     }
+//!
+//!     fn find(&self, path: &Path) -> Result<FileType> {
+//!         match path.components().collect::<Vec<_>>()[..] {
+//!             [] => Ok(FileType::Directory),
+//!             [b"motd"] if !path.wants_directory() => Ok(FileType::File),
+//!             [b"motd", ..] => Err(Error::NotDirectory),
+//!             [b"..", ..] => Err(Error::NotPermitted),
+//!             _ => Err(Error::NotFound),
+//!         }
+//!     }
+//! }
+//!
+//! struct MotdFile(Motd);
+//!
+//! impl FileSystem for Motd {
+//!     fn root(&self) -> Result<Arc<dyn Dir>> {
+//!         Ok(Arc::new(self.clone()))
+//!     }
+//! }
+//!
+//! impl Dir for Motd {
+//!     fn as_any(&self) -> &dyn Any {
+//!         self
+//!     }
+//!
+//!     fn open(&self, path: &Path, options: OpenOptions) -> Result<Node> {
+//!         options.validate()?;
+//!         let kind = match self.find(path) {
+//!             Err(Error::NotFound) if options.creates() => return Err(Error::ReadOnly),
+//!             kind => kind?,
+//!         };
+//!         options.admit(kind)?;
+//!         match kind {
+//!             _ if options.access.write => Err(Error::ReadOnly),
+//!             FileType::Directory => Ok(Node::Dir(Arc::new(self.clone()))),
+//!             _ => Ok(Node::File(Arc::new(MotdFile(self.clone())))),
+//!         }
+//!     }
+//!
+//!     fn stat(&self, path: &Path, _: Follow) -> Result<Metadata> {
+//!         self.find(path).map(|kind| self.metadata(kind))
+//!     }
+//!
+//!     fn metadata(&self) -> Result<Metadata> {
+//!         Ok(self.metadata(FileType::Directory))
+//!     }
+//!
+//!     fn list(&self) -> Result<Listing> {
+//!         Ok(Arc::new([DirEntry { name: b"motd"[..].into(), inode: 2, kind: FileType::File }]))
+//!     }
+//! }
+//!
+//! impl File for MotdFile {
+//!     fn metadata(&self) -> Result<Metadata> {
+//!         Ok(self.0.metadata(FileType::File))
+//!     }
+//!
+//!     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+//!         let rest = self.0.text.get(offset as usize..).unwrap_or_default();
+//!         let count = rest.len().min(buffer.len());
+//!         buffer[..count].copy_from_slice(&rest[..count]);
+//!         Ok(count)
+//!     }
+//! }
+//!
+//! let root = Motd { text: b"hello", device: kitbag_fs::fresh_device() }.root()?;
+//! let motd = root.open(Path::new(b"motd")?, OpenOptions::read())?.file()?;
+//! assert_eq!(motd.read_all()?, "hello");
+//! assert_eq!(root.unlink(Path::new(b"motd")?), Err(Error::ReadOnly));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Mapping
 //!
 //! [`mapped`] lets files of the disk be mapped instead of copied.
 //!
