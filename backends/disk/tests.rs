@@ -120,6 +120,47 @@ fn a_race_wins_nothing() {
     assert_eq!(std::fs::read_dir(outside.join("b")).unwrap().count(), 1);
 }
 
+/// Someone else moves a directory out, and back in, while we go up from it: what is above it out there is never seen.
+#[test]
+fn what_is_moved_out_is_no_way_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inside, outside) = (folder.path().join("in"), folder.path().join("out"));
+    for dir in [inside.join("a/b/c"), outside.clone()] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::write(outside.join("secret"), "secret").unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..4000 {
+                std::fs::rename(inside.join("a/b"), outside.join("b")).unwrap();
+                std::fs::rename(outside.join("b"), inside.join("a/b")).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        for root in both(&inside, true) {
+            let over = &over;
+            scope.spawn(move || {
+                let held = loop {
+                    match root.open(path("a/b/c"), OpenOptions::directory()) {
+                        Ok(held) => break held.dir().unwrap(),
+                        Err(_) => std::thread::yield_now(),
+                    }
+                };
+                while !over.load(Ordering::Relaxed) {
+                    for text in ["a/b/../secret", "a/b/c/../../secret", "a/b/c/../../../out/secret"] {
+                        assert!(root.open(path(text), OpenOptions::read()).is_err(), "{text}");
+                        assert!(root.stat(path(text), Follow::Yes).is_err(), "{text}");
+                        assert!(root.unlink(path(text)).is_err(), "{text}");
+                    }
+                    assert_eq!(held.stat(path("../../secret"), Follow::Yes), Err(Error::NotPermitted));
+                }
+            });
+        }
+    });
+    assert!(outside.join("secret").exists());
+}
+
 #[test]
 fn a_fifo_does_not_hang() {
     let folder = tempfile::tempdir().unwrap();
