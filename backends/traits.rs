@@ -209,6 +209,15 @@ pub trait Undecided: Send {
     /// # Errors
     /// [`Error::Io`].
     fn decide(self: Box<Self>) -> Result<Node>;
+
+    /// The same for a caller who wants the metadata, which tell too.
+    ///
+    /// # Errors
+    /// As [`Undecided::decide`].
+    fn decide_by_metadata(self: Box<Self>) -> Result<(Node, Metadata)> {
+        let node = self.decide()?;
+        node.metadata().map(|metadata| (node, metadata))
+    }
 }
 
 impl Opened {

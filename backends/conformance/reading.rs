@@ -166,6 +166,10 @@ pub(super) fn opening(scene: &mut Scene<'_>) -> Result<()> {
         let lazily = scene.dir.open_lazily(at(path), OpenOptions::read())?.decide().and_then(Node::dir).map(|_| ());
         scene.same(format_args!("open {path} lazily as what it is"), lazily, Ok(()));
     }
+    if let Opened::Undecided(open) = scene.dir.open_lazily(at("hello.txt"), OpenOptions::read())? {
+        let told = open.decide_by_metadata().map(|(node, it)| (matches!(node, Node::File(_)), it.kind, it.size));
+        scene.same("opening a file lazily, and asking what it is", told, Ok((true, FileType::File, 13)));
+    }
     let lazily = scene.dir.open_lazily(at("hello.txt"), OpenOptions::read())?.decide()?.file();
     scene.same("opening a file lazily", lazily.and_then(|file| text(&*file)), Ok("hello, world\n".into()));
     scene.same("read_link of a file", scene.dir.read_link(at("hello.txt")), Err(Error::Invalid));

@@ -116,6 +116,11 @@ impl Undecided for Descriptor {
         let is_dir = self.is_dir()?;
         Ok(self.node(is_dir))
     }
+
+    fn decide_by_metadata(self: Box<Self>) -> Result<(Node, Metadata)> {
+        let metadata = metadata(&fstat(&self.fd).map_err(failed)?);
+        Ok((self.node(metadata.kind == FileType::Directory), metadata))
+    }
 }
 
 impl Dir for DiskDir {

@@ -70,7 +70,7 @@ pub fn fd_filestat_get(memory: &mut [u8], ctx: &mut WasiCtx, fd: u32, stat: u32)
 }
 
 pub(crate) fn filestat_of(ctx: &WasiCtx, fd: u32) -> Result<[u8; 64], Errno> {
-    Ok(filestat(&ctx.table.get(fd)?.metadata()?))
+    Ok(filestat(&ctx.table.metadata(fd)?))
 }
 
 /// Sets times of what is open (`futimens`).
@@ -132,7 +132,7 @@ impl Descriptor {
         }
     }
 
-    fn metadata(&self) -> Result<Metadata, Errno> {
+    pub(super) fn metadata(&self) -> Result<Metadata, Errno> {
         self.rights.need(Rights::FD_FILESTAT_GET)?;
         match &self.handle {
             Handle::File(open) => Ok(open.file.metadata()?),

@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use kitbag_fs::{Dir, File, FileType, Listing, Node, Opened, Undecided};
+use kitbag_fs::{Dir, File, FileType, Listing, Metadata, Node, Opened, Undecided};
 
 use super::Errno;
 use super::stream::Stream;
@@ -158,8 +158,17 @@ impl Slot {
     #[cold]
     fn decide(&self) -> Result<&Descriptor, Errno> {
         let (open, granted) = self.undecided.take().ok_or(Errno::Io)?;
-        let descriptor = granted.descriptor(open.decide()?);
-        Ok(self.known.get_or_init(|| descriptor))
+        let node = open.decide()?;
+        Ok(self.known.get_or_init(|| granted.descriptor(node)))
+    }
+
+    /// # Errors
+    /// As [`Descriptor::metadata`].
+    fn metadata(&self) -> Result<Metadata, Errno> {
+        let Some((open, granted)) = self.undecided.take() else { return self.descriptor()?.metadata() };
+        let (node, metadata) = open.decide_by_metadata()?;
+        let descriptor = self.known.get_or_init(|| granted.descriptor(node));
+        descriptor.rights.need(Rights::FD_FILESTAT_GET).map(|()| metadata)
     }
 }
 
@@ -190,6 +199,12 @@ impl Table {
     #[inline]
     pub(crate) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
         self.slot(fd)?.descriptor()
+    }
+
+    /// # Errors
+    /// `EBADF`, `ENOTCAPABLE`, `EIO`.
+    pub(crate) fn metadata(&self, fd: u32) -> Result<Metadata, Errno> {
+        self.slot(fd)?.metadata()
     }
 
     /// # Errors
