@@ -13,7 +13,7 @@ const FEATURES: [&str; 6] = ["avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt"];
 const EXPANDED: usize = 6000;
 
 /// How kitbag is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) unused_features: Vec<&'static str>,
     pub(crate) guard_pages: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Mostly the machine as it is; else without one of its features, or without any.
-    fn draw(mode: u8, u: &mut Unstructured<'_>) -> Result<Settings> {
+    pub(crate) fn draw(mode: u8, u: &mut Unstructured<'_>) -> Result<Settings> {
         let choice = u.arbitrary::<u8>()?;
         let unused_features = match choice % 16 {
             0..8 => Vec::new(),
@@ -115,7 +115,8 @@ impl Case {
 }
 
 /// A random sequence that depends on all of `seed`: a few bytes are a whole program then, and any others another.
-fn expand(seed: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn expand(seed: &[u8]) -> Vec<u8> {
     let hash = seed
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

@@ -6,6 +6,7 @@
 //! | [`case`] | a module, arguments and settings, from bytes |
 //! | [`smith`] | modules by wasm-smith: every operator, any nesting |
 //! | [`dense`] | modules of our own: few traps, long lives, many values at once, every local seen in the end |
+//! | [`relaxed`] | relaxed operators, of whose results any that is permitted will do |
 //! | [`compare`] | two engines in lock-step |
 //! | [`engines`] | kitbag, wasmi and wasmtime behind one trait |
 //! | [`files`] | operations on file systems, and archives |
@@ -15,7 +16,9 @@ mod compare;
 mod dense;
 mod engines;
 pub mod files;
+mod relaxed;
 mod smith;
 
-pub use case::{Case, Language};
+pub use case::{Case, Language, expand};
 pub use compare::Tally;
+pub use relaxed::compare_relaxed;

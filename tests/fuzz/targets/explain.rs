@@ -2,6 +2,7 @@
 //!
 //! `explain INPUT [MODULE.wasm]` says whether both engines agree on an input, and writes its module.
 //! `explain --reduce INPUT` makes an input on which they do not agree as small as it can, in place.
+//! `explain --relaxed FIRST COUNT` tries that many random operands of relaxed operators.
 //! `explain --search FIRST COUNT [MODE]` tries that many random cases, and names those on which they do not.
 
 use kitbag_fuzz::{Case, Language, Tally};
@@ -19,9 +20,8 @@ fn main() {
         ["--reduce", input] => reduce(language, input),
         [input] => explain(language, input, None),
         [input, module] => explain(language, input, Some(module)),
-        _ => eprintln!(
-            "usage: explain [--exceptions] INPUT [MODULE.wasm] | --reduce INPUT | --search FIRST COUNT [MODE]"
-        ),
+        ["--relaxed", first, count] => relaxed(number(first), number(count)),
+        _ => eprintln!("usage: as the head of this file says"),
     }
 }
 
@@ -70,6 +70,14 @@ fn reduce(language: Language, file: &str) {
     }
     std::fs::write(file, &bytes).expect("the input");
     println!("{} bytes", bytes.len());
+}
+
+fn relaxed(first: u64, count: u64) {
+    for seed in first..first + count {
+        if let Err(difference) = kitbag_fuzz::compare_relaxed(&kitbag_fuzz::expand(&seed.to_le_bytes())) {
+            println!("{seed}: {difference}");
+        }
+    }
 }
 
 /// Cases that are expanded from a number, of both kinds unless `mode` says of which.

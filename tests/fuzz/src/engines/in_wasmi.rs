@@ -12,6 +12,11 @@ pub(crate) struct Wasmi {
 }
 
 impl Wasmi {
+    /// Exported functions whose names begin so.
+    pub(crate) fn functions_with_prefix(&self, prefix: &str) -> Vec<String> {
+        self.exports.iter().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).cloned().collect()
+    }
+
     fn get(&self, name: &str) -> Extern {
         self.instance.get_export(&self.store, name).expect("an export")
     }
