@@ -115,7 +115,9 @@ impl MemoryData {
     /// [`Limit`](Error::Limit), where the system refuses; then it cannot be used any more.
     pub(crate) fn reset(&mut self) -> Result<()> {
         let len = self.ty.minimum << self.ty.page_shift;
-        self.region.reset(len as usize).map_err(|error| Error::Limit(format!("a memory to reset: {error}")))?;
+        self.region
+            .reset(len as usize, self.imaged)
+            .map_err(|error| Error::Limit(format!("a memory to reset: {error}")))?;
         self.abi.len = len;
         Ok(())
     }

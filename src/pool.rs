@@ -1,7 +1,8 @@
 //! Instances that are used, made as new, and used again.
 //!
 //! Making an instance anew costs what the system takes for its addresses and the allocations around it; making it as it was
-//! costs about what the guest changed. An idle instance keeps its reservations and no page that a guest wrote.
+//! costs about what the guest changed. An idle instance keeps its reservations, and no page that a guest wrote but those of a small
+//! memory.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -12,6 +12,10 @@ use rustix::mm::{self, Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::image::Image;
 
+/// Bytes that are zeroed one by one: that is sooner done than giving pages back to the system, for which it stops the other cores,
+/// and taking new ones.
+const ZEROED: usize = 128 << 10;
+
 /// Reserved address space.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -84,13 +88,16 @@ impl Region {
         Ok(())
     }
 
-    /// Makes the first `bytes` accessible and no more, and everything what it was at first: zero, or its image's.
+    /// Makes the first `bytes` accessible and no more, and everything what it was at first: zero, or its image's if it has one.
     ///
     /// # Errors
     /// The system's refusal.
-    pub(crate) fn reset(&mut self, bytes: usize) -> io::Result<()> {
+    pub(crate) fn reset(&mut self, bytes: usize, imaged: bool) -> io::Result<()> {
         let end = bytes.next_multiple_of(page_size()).min(self.accessible);
-        if self.accessible > 0 {
+        if self.accessible <= ZEROED && !imaged {
+            // SAFETY: ours and accessible, and nothing refers to what it holds.
+            unsafe { self.base.as_ptr().write_bytes(0, self.accessible) };
+        } else {
             // SAFETY: ours, and nothing refers to what it holds.
             unsafe { mm::madvise(self.base.as_ptr().cast(), self.accessible, Advice::LinuxDontNeed)? };
         }
@@ -167,8 +174,25 @@ mod tests {
             assert_eq!((&bytes[page..page + 4], &bytes[2 * page..2 * page + 4]), (&b"\0one"[..], &b"two\0"[..]));
             assert!(bytes[..page].iter().chain(&bytes[3 * page..]).all(|&byte| byte == 0));
             bytes.fill(7);
-            region.reset(4 * page).unwrap();
+            region.reset(4 * page, true).unwrap();
         }
         assert_eq!(region.accessible, 4 * page);
+    }
+
+    /// Small ones and large ones, which are reset in different ways.
+    #[test]
+    fn without_an_image_that_is_zeros() {
+        for bytes in [0, page_size(), ZEROED, ZEROED + page_size(), 1 << 20] {
+            let mut region = Region::reserve(1 << 20).unwrap();
+            for _ in 0..2 {
+                region.extend(bytes).unwrap();
+                // SAFETY: so many bytes can be accessed, and nothing else borrows them.
+                let all = unsafe { std::slice::from_raw_parts_mut(region.base(), bytes) };
+                assert!(all.iter().all(|&byte| byte == 0), "{bytes}");
+                all.fill(7);
+                region.reset(bytes / 2, false).unwrap();
+                assert_eq!(region.accessible, (bytes / 2).next_multiple_of(page_size()));
+            }
+        }
     }
 }

@@ -139,14 +139,18 @@ impl http_body::Body for Body {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.take();
+        }
         let next = match &mut self.kind {
             Kind::Empty | Kind::Length(_) => Ok(None),
             Kind::Chunks(chunks) => Ok(chunks.next()),
             Kind::Pieces(pieces) => ready!(pieces.poll_piece(cx)),
             Kind::Guest(guest) => ready!(guest.poll_chunk(cx)),
         };
+        let last = self.is_end_stream();
         if let (Ok(Some(bytes)), Some(exchange)) = (&next, &mut self.exchange) {
-            exchange.count(bytes.len());
+            exchange.hand(bytes.len(), last);
         }
         Poll::Ready(next.map(|bytes| bytes.map(Frame::data)).transpose())
     }
@@ -157,7 +161,7 @@ impl http_body::Body for Body {
             Kind::Chunks(chunks) => chunks.len() == 0,
             Kind::Length(len) => *len == 0,
             Kind::Pieces(pieces) => pieces.left == 0,
-            Kind::Guest(_) => false,
+            Kind::Guest(guest) => guest.is_over(),
         }
     }
 

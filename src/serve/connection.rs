@@ -2,19 +2,25 @@
 //! copies of them.
 //!
 //! A client may be silent between requests for so long, may take so long for the head of a request, and has to take 16 KiB of an
-//! answer within so long. While a request is being answered nothing is expected of it.
+//! answer within so long. While the server has something to do for it nothing is expected of it.
+//!
+//! By HTTP/2 a client can also keep an answer waiting that the socket would take, by giving it no window: what was handed on of a
+//! body and is not followed by more in time ends the connection, as a socket that takes nothing does. Heads have no time
+//! of their own there: frames of other kinds come between requests, and one that is not complete is idleness.
 //!
 //! Large bodies are slices of the archive's mapping. What a vectored write finds to be such a slice goes out by `sendfile` from
 //! the archive's file, so that its bytes are neither copied nor looked at, nor is there anything to fault on when the file was
 //! shortened.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use hyper::Version;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,8 +29,8 @@ use tokio::time::Sleep;
 use super::state::lock;
 use crate::bundle::Archive;
 
-/// Bytes of an answer that a client has to take in time.
-const PORTION: usize = 16 << 10;
+/// Bytes of a body that a client has to take, or send, in time.
+pub(super) const PORTION: usize = 16 << 10;
 
 /// How long what a client still sends is read, and thrown away, after the last answer, and how much of it: a socket that is
 /// closed with something unread resets, which can take that answer back.
@@ -45,25 +51,46 @@ pub(super) struct Patience {
 pub(super) struct Activity {
     in_flight: AtomicU64,
     begun: AtomicU64,
+    two: AtomicBool,
     /// When the last request ended.
     quiet: Mutex<Instant>,
+    /// By which times the client has to have taken what was handed on of bodies that have more, by the numbers of their requests.
+    due: Mutex<BTreeMap<u64, Instant>>,
+    stall: Duration,
     /// The archive whose slices are sent.
     archive: Mutex<Option<Arc<Archive>>>,
 }
 
 impl Activity {
-    pub(super) fn new() -> Arc<Activity> {
+    pub(super) fn new(patience: &Patience) -> Arc<Activity> {
         Arc::new(Activity {
             in_flight: AtomicU64::new(0),
             begun: AtomicU64::new(0),
+            two: AtomicBool::new(false),
             quiet: Mutex::new(Instant::now()),
+            due: Mutex::default(),
+            stall: patience.stall,
             archive: Mutex::default(),
         })
     }
 
-    pub(super) fn begin(&self) {
+    /// Counts a request until [`Activity::end`]; its number is its own.
+    pub(super) fn begin(&self, version: Version) -> u64 {
         self.in_flight.fetch_add(1, Relaxed);
-        self.begun.fetch_add(1, Relaxed);
+        self.two.store(version == Version::HTTP_2, Relaxed);
+        self.begun.fetch_add(1, Relaxed)
+    }
+
+    /// Says that `bytes` of a request's answer were handed on, and that there are more.
+    pub(super) fn hands(&self, request: u64, bytes: usize) {
+        let portions = u32::try_from(bytes / PORTION + 1).unwrap_or(u32::MAX);
+        let due = self.stall.checked_mul(portions).and_then(|time| Instant::now().checked_add(time));
+        due.and_then(|due| lock(&self.due).insert(request, due));
+    }
+
+    /// Says that the client has taken them, or need not.
+    pub(super) fn taken(&self, request: u64) {
+        lock(&self.due).remove(&request);
     }
 
     pub(super) fn end(&self) {
@@ -91,23 +118,30 @@ pub(super) struct Connection {
     head: Option<(Instant, u64)>,
     /// Since when the client takes nothing, and what it took since then.
     stalled: Option<(Instant, usize)>,
+    /// When it took something last.
+    took: Instant,
     /// Until when the client is listened to after the end, and how much may come.
     lingering: Option<(Instant, usize)>,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, patience: Patience) -> Connection {
-        Connection { stream, activity, patience, timer: None, head: None, stalled: None, lingering: None }
+        let took = Instant::now();
+        Connection { stream, activity, patience, timer: None, head: None, stalled: None, took, lingering: None }
     }
 
-    /// When the client has been silent for too long; never while it waits for an answer.
+    /// When the client has been silent for too long; never while it waits for an answer, or has one to take.
     fn read_deadline(&mut self) -> Option<Instant> {
         if self.activity.in_flight.load(Relaxed) > 0 {
+            return lock(&self.activity.due).values().min().copied();
+        }
+        if self.stalled.is_some() {
             return None;
         }
         let begun = self.activity.begun.load(Relaxed);
-        self.head = self.head.filter(|&(_, before)| before == begun);
-        let idle = *lock(&self.activity.quiet) + self.patience.idle;
+        let two = self.activity.two.load(Relaxed);
+        self.head = self.head.filter(|&(_, before)| before == begun && !two);
+        let idle = (*lock(&self.activity.quiet)).max(self.took) + self.patience.idle;
         Some(self.head.map_or(idle, |(since, _)| idle.min(since + self.patience.head)))
     }
 
@@ -145,9 +179,12 @@ impl Connection {
             match self.stream.try_io(Interest::WRITABLE, || self.send(slices)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => {
-                    if let (Ok(count), Some((_, taken))) = (&sent, &mut self.stalled) {
-                        *taken += count;
-                        self.stalled = self.stalled.filter(|&(_, taken)| taken < PORTION);
+                    if let Ok(count) = &sent {
+                        self.took = Instant::now();
+                        self.stalled = self
+                            .stalled
+                            .map(|(since, taken)| (since, taken + count))
+                            .filter(|&(_, taken)| taken < PORTION);
                     }
                     return Poll::Ready(sent);
                 }

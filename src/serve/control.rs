@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener as StdListener;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use kitbag_fs::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle as Task;
+use tokio::time::MissedTickBehavior;
 
 use super::body::Body;
 use super::pages;
@@ -30,14 +33,18 @@ const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Signals that the process is run by.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Signals> {
+    /// Within a runtime. From here on they do not end the process by themselves.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn new() -> io::Result<Signals> {
         let [terminate, interrupt, hang_up] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
         Ok(Signals { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
@@ -62,24 +69,31 @@ enum Event {
 /// they have, but no longer than `grace`, or until it is told a second time.
 ///
 /// # Errors
-/// Signals that cannot be waited for.
+/// A socket for metrics that cannot be waited for.
 pub(super) async fn run(
     shared: &Arc<Shared>,
+    mut signals: Signals,
     metrics: Option<StdListener>,
     reloading: &Arc<Reloading>,
     workers: Workers,
     grace: Duration,
 ) -> io::Result<()> {
-    let mut signals = Signals::new()?;
     if let Some(listener) = metrics {
         tokio::spawn(show(Arc::clone(shared), TcpListener::from_std(listener)?));
     }
     let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut changing = Changing::default();
+    // One at a time; the process can be told to end meanwhile.
+    let mut reload: Option<Task<()>> = None;
     loop {
         let event = poll_fn(|cx| {
             if signals.poll_stop(cx).is_ready() {
                 return Poll::Ready(Event::Stop);
+            }
+            if let Some(running) = &mut reload {
+                ready!(Pin::new(running).poll(cx)).ok();
+                reload = None;
             }
             if signals.hang_up.poll_recv(cx).is_ready() {
                 return Poll::Ready(Event::Reload);
@@ -94,7 +108,7 @@ pub(super) async fn run(
             Event::Look if !reloading.has_changed(&mut changing) => {}
             Event::Reload | Event::Look => {
                 let (reloading, shared) = (Arc::clone(reloading), Arc::clone(shared));
-                _ = tokio::task::spawn_blocking(move || reloading.reload(&shared)).await;
+                reload = Some(tokio::task::spawn_blocking(move || reloading.reload(&shared)));
             }
         }
     }
@@ -141,7 +155,8 @@ fn page(shared: &Shared, request: &Request<Incoming>) -> Response<Body> {
     if request.uri().path() != "/metrics" {
         return pages::status(StatusCode::NOT_FOUND);
     }
-    let mut response = Response::new(Body::chunks(Bytes::from(shared.metrics.text(shared.pool.waiting()))));
+    let text = shared.metrics.text(shared.pool.waiting(), shared.log.lost());
+    let mut response = Response::new(Body::chunks(Bytes::from(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     response
 }

@@ -14,6 +14,10 @@ use super::state::Shared;
 pub(super) struct Exchange {
     shared: Arc<Shared>,
     activity: Arc<Activity>,
+    /// Its number in its connection.
+    number: u64,
+    /// Whether the client has something to take before there is more.
+    handed: bool,
     line: Option<Box<(Entry, Instant)>>,
     sent: u64,
     /// Requests that were being answered when this one came.
@@ -22,7 +26,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn begin(shared: &Arc<Shared>, activity: &Arc<Activity>, client: IpAddr, parts: &Parts) -> Exchange {
-        activity.begin();
+        let number = activity.begin(parts.version);
         let line = shared.log.has_access().then(|| {
             let (method, uri, version) = (parts.method.clone(), parts.uri.clone(), parts.version);
             let (took, at) = (Default::default(), SystemTime::now());
@@ -30,7 +34,8 @@ impl Exchange {
             Box::new((entry, Instant::now()))
         });
         let others = shared.metrics.requests.begin();
-        Exchange { shared: Arc::clone(shared), activity: Arc::clone(activity), line, sent: 0, others }
+        let (shared, activity) = (Arc::clone(shared), Arc::clone(activity));
+        Exchange { shared, activity, number, handed: false, line, sent: 0, others }
     }
 
     /// Notes what it is answered with.
@@ -41,23 +46,33 @@ impl Exchange {
         }
     }
 
-    /// Counts bytes that were handed on to be sent.
-    pub(super) fn count(&mut self, bytes: usize) {
+    /// Counts bytes that were handed on to be sent, and are the last or not.
+    pub(super) fn hand(&mut self, bytes: usize, last: bool) {
         self.sent += bytes as u64;
+        self.handed = !last;
+        if self.handed {
+            self.activity.hands(self.number, bytes);
+        }
+    }
+
+    /// There is nothing more to take for now: what was handed on is on its way.
+    pub(super) fn take(&mut self) {
+        if std::mem::take(&mut self.handed) {
+            self.activity.taken(self.number);
+        }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.take();
         self.activity.end();
         self.shared.metrics.requests.end();
         self.shared.metrics.sent.add(self.sent);
         if let Some(line) = &mut self.line {
             let (entry, begun) = &mut **line;
             (entry.bytes, entry.took) = (self.sent, begun.elapsed());
-            if !self.shared.log.access(entry) {
-                self.shared.metrics.lost_lines.add(1);
-            }
+            self.shared.log.access(entry);
         }
     }
 }

@@ -1,22 +1,25 @@
 //! The access log, and what else there is to say.
 //!
-//! Lines go to a buffer, and a thread of their own writes it: no request waits for whoever reads the log. What does
-//! not fit in the buffer is counted and lost.
+//! Lines go to buffers, and a thread of their own writes them: no request waits for whoever reads the logs, and neither does the
+//! end of the server. What does not fit in the buffers is counted and lost.
 
 use std::fmt::{self, Display, Write as _};
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use hyper::{Method, Uri, Version};
 
-/// Bytes that wait to be written, at the most.
+/// Bytes of each log that wait to be written, at the most.
 const HELD: usize = 4 << 20;
 
 /// How long lines are gathered before they are written.
 const GATHERED: Duration = Duration::from_millis(50);
+
+/// How long the end of the server waits for lines to be written.
+const LAST: Duration = Duration::from_secs(2);
 
 /// How a line of the access log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,6 @@ pub type Notes = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Both logs.
 pub(super) struct Log {
-    notes: Notes,
     format: Option<Format>,
     state: Mutex<State>,
     moved: Condvar,
@@ -41,7 +43,20 @@ pub(super) struct Log {
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
+    notes: Vec<String>,
+    /// Bytes of these.
+    noted: usize,
+    /// Lines that did not fit.
+    lost: u64,
     closed: bool,
+    /// Whether all has been written that will be.
+    ended: bool,
+}
+
+/// Where lines go.
+struct Sinks {
+    notes: Notes,
+    access: Option<Box<dyn Write + Send>>,
 }
 
 /// What a line of the access log says.
@@ -57,63 +72,84 @@ pub(super) struct Entry {
 }
 
 impl Log {
-    /// Notes, and where there is an access log the thread that writes it.
-    pub(super) fn new(
-        notes: Notes,
-        access: Option<(Format, Box<dyn Write + Send>)>,
-    ) -> (Arc<Log>, Option<JoinHandle<()>>) {
-        let format = access.as_ref().map(|(format, _)| *format);
-        let log = Arc::new(Log { notes, format, state: Mutex::default(), moved: Condvar::new() });
-        let writer = access.map(|(_, sink)| {
-            let log = Arc::clone(&log);
-            thread::spawn(move || log.write(sink))
-        });
-        (log, writer)
+    /// Logs, and the thread that writes them.
+    ///
+    /// # Errors
+    /// Those of making a thread.
+    pub(super) fn new(notes: Notes, access: Option<(Format, Box<dyn Write + Send>)>) -> io::Result<Arc<Log>> {
+        let (format, access) = access.unzip();
+        let log = Arc::new(Log { format, state: Mutex::default(), moved: Condvar::new() });
+        let writer = Arc::clone(&log);
+        let thread = thread::Builder::new().name("kitbag log".to_owned());
+        thread.spawn(move || writer.write(Sinks { notes, access }))?;
+        Ok(log)
     }
 
+    /// Adds what handlers say, what is wrong with them, and what became of the bundle.
     pub(super) fn note(&self, words: impl Display) {
-        (self.notes)(&words.to_string());
+        let words = words.to_string();
+        let mut state = self.lock();
+        if state.noted + words.len() > HELD {
+            state.lost += 1;
+            return;
+        }
+        state.noted += words.len();
+        state.notes.push(words);
+        drop(state);
+        self.moved.notify_one();
+    }
+
+    /// Lines of both logs that nobody took in time.
+    pub(super) fn lost(&self) -> u64 {
+        self.lock().lost
     }
 
     pub(super) fn has_access(&self) -> bool {
         self.format.is_some()
     }
 
-    /// Adds a line; false where there is no room.
-    pub(super) fn access(&self, entry: &Entry) -> bool {
-        let Some(format) = self.format else { return true };
+    /// Adds a line to the access log.
+    pub(super) fn access(&self, entry: &Entry) {
+        let Some(format) = self.format else { return };
         let line = match format {
             Format::Common => common(entry),
             Format::Json => json(entry),
         };
         let mut state = self.lock();
-        let fits = state.lines.len() + line.len() <= HELD;
-        if fits {
-            state.lines.extend_from_slice(line.as_bytes());
+        if state.lines.len() + line.len() > HELD {
+            state.lost += 1;
+            return;
         }
+        state.lines.extend_from_slice(line.as_bytes());
         drop(state);
         self.moved.notify_one();
-        fits
     }
 
-    /// Lets the thread write what there is and end.
+    /// Has the thread write what there is and end. Where it cannot, it is left to itself after a while.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.moved.notify_one();
+        let mut state = self.lock();
+        state.closed = true;
+        self.moved.notify_all();
+        _ = self.moved.wait_timeout_while(state, LAST, |state| !state.ended);
     }
 
-    fn write(&self, mut sink: Box<dyn Write + Send>) {
+    fn write(&self, mut sinks: Sinks) {
         loop {
-            let mut state = self.lock();
-            while state.lines.is_empty() && !state.closed {
-                state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            let (lines, closed) = (std::mem::take(&mut state.lines), state.closed);
+            let waits = |state: &mut State| state.lines.is_empty() && state.notes.is_empty() && !state.closed;
+            let mut state = self.moved.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+            let (lines, notes, closed) =
+                (std::mem::take(&mut state.lines), std::mem::take(&mut state.notes), state.closed);
+            state.noted = 0;
             drop(state);
-            if let Err(error) = sink.write_all(&lines).and_then(|()| sink.flush()) {
-                self.note(format_args!("cannot write the access log: {error}"));
+            notes.iter().for_each(|words| (sinks.notes)(words));
+            let written =
+                sinks.access.as_mut().map_or(Ok(()), |sink| sink.write_all(&lines).and_then(|()| sink.flush()));
+            if let Err(error) = written {
+                (sinks.notes)(&format!("cannot write the access log: {error}"));
             }
             if closed {
+                self.lock().ended = true;
+                self.moved.notify_all();
                 return;
             }
             thread::sleep(GATHERED);
@@ -217,13 +253,44 @@ mod tests {
 
     #[test]
     fn lines_are_lost_rather_than_waited_for() {
-        let log = Log {
-            notes: Box::new(|_| ()),
-            format: Some(Format::Common),
-            state: Mutex::default(),
-            moved: Condvar::new(),
+        let log = Log { format: Some(Format::Common), state: Mutex::default(), moved: Condvar::new() };
+        let until_lost = |add: &dyn Fn()| {
+            let before = log.lost();
+            (0..).take_while(|_| (add(), log.lost() == before).1).count()
         };
-        let fitting = (0..).take_while(|_| log.access(&entry())).count();
-        assert_eq!(fitting, HELD / common(&entry()).len());
+        assert_eq!(until_lost(&|| log.access(&entry())), HELD / common(&entry()).len());
+        assert_eq!(until_lost(&|| log.note("sixteen letters!")), HELD / 16);
+    }
+
+    /// All that there is, and where a sink takes nothing nobody waits for it, not even at the end.
+    #[test]
+    fn what_is_written() {
+        let (said, written) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        struct Sink(Arc<Mutex<Vec<u8>>>);
+        impl Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let into = Arc::clone(&said);
+        let notes = Box::new(move |words: &str| into.lock().unwrap().push(words.to_owned()));
+        let log = Log::new(notes, Some((Format::Common, Box::new(Sink(Arc::clone(&written)))))).unwrap();
+        log.note("one");
+        log.access(&entry());
+        log.note("two");
+        log.close();
+        assert_eq!(
+            (&**said.lock().unwrap(), &**written.lock().unwrap()),
+            (&["one".to_owned(), "two".to_owned()][..], common(&entry()).as_bytes())
+        );
+        let (_gate, stuck) = std::sync::mpsc::channel::<()>();
+        let stuck = Mutex::new(stuck);
+        let log = Log::new(Box::new(move |_| _ = stuck.lock().unwrap().recv()), None).unwrap();
+        log.note("three");
+        log.close();
     }
 }

@@ -70,8 +70,6 @@ pub(super) struct Metrics {
     pub(super) refused: Counter,
     pub(super) reloads: Counter,
     pub(super) failed_reloads: Counter,
-    /// Lines of the access log that nobody took in time.
-    pub(super) lost_lines: Counter,
 }
 
 impl Metrics {
@@ -81,8 +79,8 @@ impl Metrics {
         }
     }
 
-    /// The text. `waiting` requests wait for a handler.
-    pub(super) fn text(&self, waiting: usize) -> String {
+    /// The text. `waiting` requests wait for a handler; `lost` lines of logs were.
+    pub(super) fn text(&self, waiting: usize, lost: u64) -> String {
         let mut text = String::new();
         let mut say = |kind: &str, name: &str, help: &str, value: u64| {
             _ = write!(text, "# HELP kitbag_{name} {help}\n# TYPE kitbag_{name} {kind}\nkitbag_{name} {value}\n");
@@ -99,7 +97,7 @@ impl Metrics {
         say("counter", "sent_bytes_total", "Bytes of bodies handed on.", self.sent.get());
         say("counter", "reloads_total", "Bundles swapped in.", self.reloads.get());
         say("counter", "failed_reloads_total", "Bundles refused.", self.failed_reloads.get());
-        say("counter", "lost_log_lines_total", "Lines of the access log that nobody took.", self.lost_lines.get());
+        say("counter", "lost_log_lines_total", "Lines of logs that nobody took.", lost);
         text += "# HELP kitbag_answers_total Answers by class of status.\n# TYPE kitbag_answers_total counter\n";
         for (class, counter) in (1..).zip(&self.answers) {
             _ = writeln!(text, "kitbag_answers_total{{status=\"{class}xx\"}} {}", counter.get());

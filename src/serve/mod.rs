@@ -57,7 +57,7 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use tokio::net::TcpListener as Listener;
@@ -66,7 +66,7 @@ use tokio::sync::watch;
 
 pub use self::log::{Format, Notes};
 
-use self::control::Workers;
+use self::control::{Signals, Workers};
 use self::log::Log;
 use self::metrics::Metrics;
 use self::reload::Reloading;
@@ -163,13 +163,15 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     metrics: Option<TcpListener>,
     address: SocketAddr,
-    log_writer: Option<JoinHandle<()>>,
     reloading: Arc<Reloading>,
     grace: Duration,
+    /// What waits for signals.
+    control: Runtime,
+    signals: Signals,
 }
 
 impl Server {
-    /// Opens a bundle, compiles its handlers, and listens.
+    /// Opens a bundle, compiles its handlers, and listens. From then on SIGTERM, SIGINT and SIGHUP wait for [`Server::run`].
     ///
     /// # Errors
     /// [`Error`].
@@ -181,11 +183,13 @@ impl Server {
         let metrics = options.metrics.map(|address| listen(address, 1)).transpose()?.and_then(|mut one| one.pop());
         let address = listeners.first().map_or(Ok(options.address), TcpListener::local_addr)?;
         sockets::raise_descriptors();
-        let (log, log_writer) = Log::new(options.notes, options.access);
+        let log = Log::new(options.notes, options.access)?;
         let shared =
             Arc::new(Shared { current: Current::new(site), metrics: Metrics::default(), log, pool: cgi::Pool::new() });
         let reloading = Arc::new(Reloading::new(bundle, folders, options.watch));
-        Ok(Server { shared, listeners, metrics, address, log_writer, reloading, grace: options.grace })
+        let control = runtime()?;
+        let signals = control.block_on(async { Signals::new() })?;
+        Ok(Server { shared, listeners, metrics, address, reloading, grace: options.grace, control, signals })
     }
 
     /// Where it listens: with the port that the system chose, where 0 was asked for.
@@ -220,13 +224,12 @@ impl Server {
             threads.push(thread::Builder::new().name("kitbag worker".to_owned()).spawn(run)?);
         }
         let workers = Workers { threads, stop };
-        let result =
-            runtime()?.block_on(control::run(&self.shared, self.metrics, &self.reloading, workers, self.grace));
+        let control = control::run(&self.shared, self.signals, self.metrics, &self.reloading, workers, self.grace);
+        let result = self.control.block_on(control);
+        // A bundle that is still being opened is not waited for.
+        self.control.shutdown_background();
         self.shared.pool.close();
         self.shared.log.close();
-        if let Some(writer) = self.log_writer {
-            _ = writer.join();
-        }
         Ok(result?)
     }
 }

@@ -143,7 +143,7 @@ fn check_file(files: &Files, file: &str) -> Result<(), String> {
 struct Handlers<'b> {
     bundle: &'b Opened,
     serve: &'b Serve,
-    env: Vec<(Vec<u8>, Vec<u8>)>,
+    env: BTreeMap<String, String>,
     view: Arc<View>,
     made: HashMap<String, Vec<(bundle::Handler, Arc<Handler>)>>,
 }
@@ -156,7 +156,7 @@ impl<'b> Handlers<'b> {
         folders: &Folders,
     ) -> Result<Self, String> {
         let env = manifest.into_iter().flat_map(|manifest| &manifest.env);
-        let env = env.map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect();
+        let env = env.map(|(name, value)| (name.clone(), value.clone())).collect();
         let view = Arc::new(view(bundle, manifest, serve, folders)?);
         Ok(Handlers { bundle, serve, env, view, made: HashMap::new() })
     }

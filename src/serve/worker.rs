@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::body::Body;
-use super::cgi::{self, Matched, Outcome, Refusal};
+use super::cgi::{self, Bell, Matched, Outcome, Refusal};
 use super::connection::{Activity, Connection, Patience};
 use super::exchange::Exchange;
 use super::files::{Found, Prepared};
@@ -42,12 +42,16 @@ const DETOURS: usize = 8;
 /// Streams of a connection of HTTP/2.
 const STREAMS: u32 = 128;
 
+/// Bytes of bodies that a client may send by HTTP/2 before a handler has read them: of one stream, and of all of a connection.
+const WINDOWS: [u32; 2] = [64 << 10, 256 << 10];
+
 /// How long accepting pauses where the system has no descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What one thread needs.
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    bell: Arc<Bell>,
     memory: Mutex<Memory>,
 }
 
@@ -75,11 +79,13 @@ struct Client {
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>) -> Arc<Worker> {
         let (number, site) = (shared.current.number(), shared.current.get());
-        Arc::new(Worker { shared, memory: Mutex::new(Memory { number, site, files: HashMap::new() }) })
+        let bell = Arc::default();
+        Arc::new(Worker { shared, bell, memory: Mutex::new(Memory { number, site, files: HashMap::new() }) })
     }
 
     /// Accepts until `stop` says so, then waits until all have been answered.
     pub(super) async fn run(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
+        tokio::spawn(Arc::clone(&self.bell).answer());
         let mut stopping = stop.clone();
         let mut stopped = pin!(stopping.wait_for(|stop| *stop));
         loop {
@@ -128,7 +134,7 @@ impl Worker {
         headers: usize,
         mut stop: watch::Receiver<bool>,
     ) {
-        let activity = Activity::new();
+        let activity = Activity::new(&patience);
         let connection = TokioIo::new(Connection::new(stream, Arc::clone(&activity), patience));
         let client = Arc::new(Client { peer, local, activity });
         let service = service_fn(move |request| {
@@ -139,7 +145,10 @@ impl Worker {
         // Not gathering pipelined answers, for which hyper would copy all bodies.
         builder.http1().max_buf_size(headers).header_read_timeout(None).writev(true);
         let list = u32::try_from(headers).unwrap_or(u32::MAX);
-        builder.http2().max_header_list_size(list).max_concurrent_streams(STREAMS);
+        let [stream, all] = WINDOWS;
+        let mut two = builder.http2();
+        two.max_header_list_size(list).max_concurrent_streams(STREAMS);
+        two.initial_stream_window_size(stream).initial_connection_window_size(all);
         let mut connection = pin!(builder.serve_connection(connection, service));
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut stopping = false;
@@ -229,10 +238,17 @@ fn is_simple(parts: &Parts) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD) && check(parts).is_ok()
 }
 
-/// What has to hold of every request (RFC 9112, 3.2): a path, and one host.
+/// What has to hold of every request (RFC 9112, 3.2; RFC 9113, 8.3.1): a path, and one host.
 fn check(parts: &Parts) -> Result<(), StatusCode> {
     if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') && parts.uri.path() != "*" {
         return Err(StatusCode::BAD_REQUEST);
+    }
+    if let Some(authority) = parts.uri.authority() {
+        let same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        let differs = parts.version == Version::HTTP_2 && parts.headers.get(HOST).is_some_and(|host| !same(host));
+        if differs || !is_host(authority.as_str().as_bytes()) {
+            return Err(StatusCode::BAD_REQUEST);
+        }
     }
     let mut hosts = parts.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -326,7 +342,7 @@ impl Ask<'_> {
         };
         let limits = &self.site.serve.limits;
         let shared = &self.worker.shared;
-        let outcome = cgi::answer(shared, handler, limits, &matched, self.parts, incoming).await;
+        let outcome = cgi::answer(shared, &self.worker.bell, handler, limits, &matched, self.parts, incoming).await;
         if matches!(outcome, Err(Refusal::Status(StatusCode::SERVICE_UNAVAILABLE))) {
             shared.metrics.refused.add(1);
         }

@@ -10,6 +10,12 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
+    /// None yet, with room for so many, of so many bytes in all.
+    #[cfg(feature = "serve")]
+    pub(crate) fn with_capacity(strings: usize, bytes: usize) -> Strings {
+        Strings { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(strings) }
+    }
+
     /// Appends the string that `parts` make together; `None` where one holds a NUL or the whole becomes too large for 32 bits.
     pub(crate) fn push(&mut self, parts: &[&[u8]]) -> Option<()> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
@@ -22,6 +28,12 @@ impl Strings {
         self.bytes.push(0);
         self.starts.push(start);
         Some(())
+    }
+
+    /// The strings, without their NULs.
+    #[cfg(feature = "serve")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split_inclusive(|&byte| byte == 0).map(|string| &string[..string.len() - 1])
     }
 
     /// Fits in 31 bits, as [`Strings::push`] sees to.

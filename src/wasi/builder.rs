@@ -23,6 +23,9 @@ const DESCRIPTORS: u32 = 4096;
 pub struct WasiCtxBuilder {
     args: Vec<Vec<u8>>,
     env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The whole environment, in place of `env`.
+    #[cfg(feature = "serve")]
+    environment: Option<Strings>,
     standard: [Standard; 3],
     preopens: Vec<(Vec<u8>, Arc<dyn Dir>)>,
     listeners: Vec<TcpListener>,
@@ -78,6 +81,8 @@ impl WasiCtxBuilder {
         WasiCtxBuilder {
             args: Vec::new(),
             env: Vec::new(),
+            #[cfg(feature = "serve")]
+            environment: None,
             standard: std::array::from_fn(|_| Standard::Stream(Arc::new(Null))),
             preopens: Vec::new(),
             listeners: Vec::new(),
@@ -115,6 +120,12 @@ impl WasiCtxBuilder {
     pub fn inherit_env(self) -> WasiCtxBuilder {
         use std::os::unix::ffi::OsStringExt;
         std::env::vars_os().fold(self, |builder, (name, value)| builder.env(name.into_vec(), value.into_vec()))
+    }
+
+    /// Sets the whole environment, as `NAME=VALUE`, in place of whatever else is set.
+    #[cfg(feature = "serve")]
+    pub(crate) fn environment(self, strings: Strings) -> WasiCtxBuilder {
+        WasiCtxBuilder { environment: Some(strings), ..self }
     }
 
     /// Connects descriptors 0, 1 and 2 to the host's own.
@@ -229,10 +240,13 @@ impl WasiCtxBuilder {
         for listener in self.listeners {
             insert(Descriptor::stream(Arc::new(Listener(listener)), Rights::LISTENER))?;
         }
+        let env = variables(&self.env)?;
+        #[cfg(feature = "serve")]
+        let env = self.environment.unwrap_or(env);
         Ok(WasiCtx {
             table,
             args: arguments(&self.args)?,
-            env: variables(&self.env)?,
+            env,
             clock: self.clock,
             random: self.random,
             quota: Quota::new(self.max_written),

@@ -106,7 +106,7 @@ pub mod preview1 {
     pub use super::sockets::{sock_accept, sock_recv, sock_send, sock_shutdown};
 }
 
-use args::Strings;
+pub(crate) use args::Strings;
 use table::Table;
 
 /// What one guest sees of the world.

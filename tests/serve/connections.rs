@@ -77,12 +77,12 @@ fn clients_that_take_their_time() {
         assert!(begun.elapsed() < PATIENCE, "it goes on");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // A body that never ends is its handler's time.
+    // A body that never comes.
     let mut body = site.connect();
     body.write_all(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n").unwrap();
     let mut answer = [0; 12];
     body.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 504");
+    assert_eq!(&answer, b"HTTP/1.1 408");
     // A reader of one byte a second, of which the kernel's buffers are the smaller part.
     let mut reader = site.connect();
     reader.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
@@ -90,6 +90,113 @@ fn clients_that_take_their_time() {
     let mut all = Vec::new();
     _ = reader.read_to_end(&mut all);
     assert!(all.len() < 64 << 20, "all was sent");
+}
+
+/// Each byte in time, but not as many as have to be: it is let go, and nobody notices before.
+#[test]
+fn a_client_that_reads_one_byte_a_second() {
+    let site = Served::with(
+        &[
+            manifest("[serve.limits]\nstall = \"3s\"\nidle = \"1h\""),
+            stored("large", vec![7; 64 << 20]),
+            stored("a", "file"),
+        ],
+        &["--workers", "1"],
+    );
+    for version in ["HTTP/1.1", "HTTP/1.0"] {
+        let mut slow = site.connect();
+        slow.write_all(format!("GET /large {version}\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+        let mut bytes = 0;
+        while site.metric("connections") > 0 {
+            assert_eq!((slow.read(&mut [0; 1]).unwrap(), site.get("/a").text()), (1, "file".to_owned()));
+            bytes += 1;
+            assert!(bytes < PATIENCE.as_secs(), "it goes on");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
+
+/// A body that trickles in holds its handler as long as slow clients may, however long handlers may take.
+#[test]
+fn a_body_that_trickles_in() {
+    let limits = "[serve.limits]\ntime = \"1h\"\nstall = \"1s\"\nidle = \"1h\"";
+    let read = "(loop $more (br_if $more (call $read (i32.const 65536) (i32.const 65536))))
+        (call $print (i32.const 1024) (i32.const 10))";
+    let site = Served::archive(&[
+        manifest(&format!("{limits}{}", route("read", ""))),
+        stored("read.wat", module("A: b\n\ndone", read)),
+    ]);
+    let mut stream = site.connect();
+    stream.write_all(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").unwrap();
+    let mut trickle = stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        let begun = Instant::now();
+        while trickle.write_all(b"x").is_ok() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    wait(|| site.metric("handlers") == 0, || "the handler to end".to_owned());
+    site.says("read.wat: its client is too slow to send the body");
+    drop(stream);
+    writer.join().unwrap();
+    // As long as enough of it comes, it may take longer than that.
+    let mut stream = site.connect();
+    stream.write_all(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 160000\r\nConnection: close\r\n\r\n").unwrap();
+    for _ in 0..8 {
+        stream.write_all(&[7; 20_000]).unwrap();
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+}
+
+/// A client that takes as much as it has to, and no more, does not lengthen the time of a handler that has more to say.
+#[test]
+fn a_handler_whose_client_is_slow() {
+    let limits = "[serve.limits]\ntime = \"2s\"\nstall = \"1h\"";
+    let forever = "(call $print (i32.const 1024) (i32.const 6))
+        (loop $again (call $print (i32.const 65536) (i32.const 65536)) (br $again))";
+    let site = Served::archive(&[
+        manifest(&format!("{limits}{}", route("forever", ""))),
+        stored("forever.wat", module("A: b\n\n", forever)),
+    ]);
+    let mut streams: Vec<_> = (0..4).map(|_| site.connect()).collect();
+    for stream in &mut streams {
+        stream.write_all(b"GET /forever HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    }
+    wait(|| site.metric("handlers_total") == 4, || "handlers to run".to_owned());
+    // Two take nothing, two a little.
+    wait(
+        || {
+            streams.iter_mut().take(2).for_each(|stream| _ = stream.read(&mut [0; 4096]));
+            site.metric("handlers") == 0
+        },
+        || "handlers to end".to_owned(),
+    );
+    site.says("forever.wat: it took too long");
+}
+
+#[test]
+fn more_requests_than_may_be() {
+    let text = "[serve.limits]\ntime = \"1h\"\nrequests = 2".to_owned()
+        + &route("read", "")
+        + "[[route]]\npath = \"/*\"\nfiles = \".\"";
+    let read = "(loop $more (br_if $more (call $read (i32.const 65536) (i32.const 65536))))";
+    let site = Served::archive(&[manifest(&text), stored("read.wat", module("", read)), stored("a", "file")]);
+    let mut held: Vec<_> = (0..2).map(|_| site.connect()).collect();
+    for stream in &mut held {
+        stream.write_all(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n").unwrap();
+    }
+    wait(|| site.metric("requests") == 2, || "two requests".to_owned());
+    let refused = site.get("/a");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    drop(held);
+    wait(|| site.metric("requests") == 0, || "them to end".to_owned());
+    assert_eq!(site.get("/a").text(), "file");
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod faults;
 mod files;
 mod handlers;
 mod hostile;
+mod http2;
 mod reload;

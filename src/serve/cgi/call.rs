@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use kitbag_fs::Bytes;
 
+use super::bell::Bell;
+use super::pool::Pool;
 use crate::wasi::{Clock, ClockId, Errno, Stream, SystemClock};
 use crate::{InterruptHandle, TrapCode};
 
@@ -37,6 +39,10 @@ pub(in crate::serve) enum End {
 /// A handler's run.
 pub(in crate::serve) struct Call {
     state: Mutex<State>,
+    /// Wakes who waits for it.
+    bell: Arc<Bell>,
+    /// Whose thread it runs on.
+    pool: Arc<Pool>,
     /// Told when there is input, when there is room for output, and when it is to end.
     moved: Condvar,
     /// Bytes of the answer, at the most.
@@ -54,6 +60,10 @@ struct State {
     output_waker: Option<Waker>,
     end: Option<End>,
     cancelled: bool,
+    /// Whether a thread is at it.
+    begun: bool,
+    /// Whether it was stopped because its time was up.
+    expired: bool,
     interrupt: Option<InterruptHandle>,
 }
 
@@ -61,11 +71,13 @@ struct State {
 pub(in crate::serve) struct Taken {
     pub(in crate::serve) bytes: Vec<u8>,
     pub(in crate::serve) end: Option<End>,
+    /// Whether it was stopped because its time was up.
+    pub(in crate::serve) expired: bool,
 }
 
 impl Call {
     /// A run whose answer has at most `limit` bytes, with a body still to come or not.
-    pub(super) fn new(limit: u64, body: bool) -> Arc<Call> {
+    pub(super) fn new(limit: u64, body: bool, bell: &Arc<Bell>, pool: &Arc<Pool>) -> Arc<Call> {
         let state = State {
             input: Bytes::new(),
             input_end: (!body).then_some(Ok(())),
@@ -75,9 +87,12 @@ impl Call {
             output_waker: None,
             end: None,
             cancelled: false,
+            begun: false,
+            expired: false,
             interrupt: None,
         };
-        Arc::new(Call { state: Mutex::new(state), moved: Condvar::new(), limit })
+        let (bell, pool) = (Arc::clone(bell), Arc::clone(pool));
+        Arc::new(Call { state: Mutex::new(state), bell, pool, moved: Condvar::new(), limit })
     }
 
     /// The state is whole after every step.
@@ -87,12 +102,18 @@ impl Call {
 
     /// Waits for something to move; for ever without a time.
     fn wait<'s>(&self, state: MutexGuard<'s, State>, time: Option<Duration>) -> MutexGuard<'s, State> {
-        match time {
+        self.pool.apart(|| match time {
             None => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(time) => {
                 self.moved.wait_timeout(state, time).map_or_else(|error| error.into_inner().0, |(state, _)| state)
             }
-        }
+        })
+    }
+
+    /// Whether it waits for a thread.
+    pub(super) fn waits(&self) -> bool {
+        let state = self.lock();
+        !state.begun && state.end.is_none()
     }
 
     /// Gives it what stops it, which may be wanted already.
@@ -101,7 +122,7 @@ impl Call {
         if state.cancelled {
             interrupt.interrupt();
         }
-        state.interrupt = Some(interrupt);
+        (state.begun, state.interrupt) = (true, Some(interrupt));
     }
 
     /// It runs no more, and there is nothing to stop.
@@ -116,7 +137,19 @@ impl Call {
         state.interrupt = None;
         let waker = state.output_waker.take();
         drop(state);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(|waker| self.bell.ring(waker));
+    }
+
+    /// Stops it, if it has not ended, and says whether this did: its time is up.
+    pub(super) fn expire(&self) -> bool {
+        let mut state = self.lock();
+        let first = state.end.is_none() && !state.expired;
+        state.expired |= first;
+        drop(state);
+        if first {
+            self.cancel();
+        }
+        first
     }
 
     /// Stops it, if it has not ended.
@@ -163,7 +196,8 @@ impl Call {
             }
             return Poll::Pending;
         }
-        let taken = Taken { bytes: std::mem::take(&mut state.output), end: state.end.clone() };
+        let bytes = std::mem::take(&mut state.output);
+        let taken = Taken { bytes, end: state.end.clone(), expired: state.expired };
         drop(state);
         if taken.end.is_none() {
             self.moved.notify_all();
@@ -190,7 +224,7 @@ impl Stream for Input {
                 if state.input.is_empty() {
                     let waker = state.input_waker.take();
                     drop(state);
-                    waker.into_iter().for_each(Waker::wake);
+                    waker.into_iter().for_each(|waker| self.0.bell.ring(waker));
                 }
                 return Ok(count);
             }
@@ -232,7 +266,7 @@ impl Stream for Output {
         }
         let waker = if state.output.len() >= FLUSH { state.output_waker.take() } else { None };
         drop(state);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(|waker| self.0.bell.ring(waker));
         Ok(count)
     }
 }
@@ -269,6 +303,10 @@ mod tests {
 
     use super::*;
 
+    fn call(limit: u64, body: bool) -> Arc<Call> {
+        Call::new(limit, body, &Arc::default(), &Pool::new())
+    }
+
     fn take(call: &Call, any: bool) -> Option<(Vec<u8>, Option<End>)> {
         match call.poll_output(&mut Context::from_waker(Waker::noop()), any) {
             Poll::Ready(taken) => Some((taken.bytes, taken.end)),
@@ -278,7 +316,7 @@ mod tests {
 
     #[test]
     fn output_is_taken_when_it_is_much_or_the_last() {
-        let call = Call::new(1 << 20, false);
+        let call = call(1 << 20, false);
         let output = Output(Arc::clone(&call));
         assert_eq!(output.write(&[IoSlice::new(b"ab"), IoSlice::new(b"c")]), Ok(3));
         assert_eq!((take(&call, false), take(&call, true)), (None, Some((b"abc".to_vec(), None))));
@@ -291,7 +329,7 @@ mod tests {
 
     #[test]
     fn whoever_writes_or_waits_for_ever_is_stopped() {
-        let call = Call::new(1 << 20, true);
+        let call = call(1 << 20, true);
         let threads = [
             std::thread::spawn({
                 let output = Output(Arc::clone(&call));
@@ -316,7 +354,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_limit() {
-        let call = Call::new(5, false);
+        let call = call(5, false);
         let output = Output(Arc::clone(&call));
         assert_eq!(output.write(&[IoSlice::new(b"12345")]), Ok(5));
         assert!(!call.is_over_limit());
@@ -327,7 +365,7 @@ mod tests {
 
     #[test]
     fn input_comes_piece_by_piece() {
-        let call = Call::new(1, true);
+        let call = call(1, true);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(call.poll_room(&mut cx).is_ready());
         call.bring(Bytes::from_static(b"abc"));

@@ -9,8 +9,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, H
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 
-/// Variables, in order.
-pub(super) type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+use crate::wasi::Strings;
 
 /// Where a request came from and what became of it before it got to a handler.
 pub(in crate::serve) struct Matched<'r> {
@@ -28,9 +27,10 @@ pub(in crate::serve) struct Matched<'r> {
 }
 
 /// The variables of a request.
-pub(super) fn variables(matched: &Matched<'_>, parts: &Parts, length: Option<u64>, authorization: bool) -> Variables {
-    let mut variables: Variables = Vec::with_capacity(32);
-    let mut set = |name: &str, value: &[u8]| variables.push((name.as_bytes().to_vec(), value.to_vec()));
+pub(super) fn variables(matched: &Matched<'_>, parts: &Parts, length: Option<u64>, authorization: bool) -> Strings {
+    let mut variables = Strings::with_capacity(40, 1000);
+    // There are fewer and shorter ones than would not fit, since there are limits to heads, and none with a NUL.
+    let mut set = |name: &str, value: &[u8]| _ = variables.push(&[name.as_bytes(), b"=", value]);
     let query = parts.uri.query().unwrap_or_default();
     let host = host(parts);
     let (name, port) = server(&host, matched.local);
@@ -64,7 +64,10 @@ pub(super) fn variables(matched: &Matched<'_>, parts: &Parts, length: Option<u64
     for (name, value) in &matched.params {
         set(&format!("X_PARAM_{}", shout(name)), value);
     }
-    variables.extend(fields(&parts.headers, authorization));
+    if !host.is_empty() {
+        set("HTTP_HOST", host.as_bytes());
+    }
+    fields(&parts.headers, authorization, set);
     variables
 }
 
@@ -74,26 +77,31 @@ pub(super) fn arguments(parts: &Parts) -> impl Iterator<Item = Vec<u8>> {
     query.into_iter().flat_map(|query| query.split('&').map(|word| word.as_bytes().to_vec()))
 }
 
-/// Header fields as `HTTP_…`. Left out: what has a variable of its own, `Proxy`, which would make the variable that programs take
+/// Header fields as `HTTP_…`. Left out: what has a variable of its own or is not always a field (the host), `Proxy`, which would make the variable that programs take
 /// for their own proxy, and names that would turn into another's (with an underscore).
-fn fields(headers: &HeaderMap, authorization: bool) -> Variables {
+fn fields(headers: &HeaderMap, authorization: bool, mut set: impl FnMut(&str, &[u8])) {
     let passes = |name: &HeaderName| {
         let special = *name == CONTENT_LENGTH
             || *name == CONTENT_TYPE
+            || *name == HOST
             || name == "proxy"
             || *name == AUTHORIZATION && !authorization;
         !special && name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let field = |name: &HeaderName| {
+    let mut joined = Vec::new();
+    for name in headers.keys().filter(|name| passes(name)) {
         let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
-        let values: Vec<_> = headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
-        (format!("HTTP_{}", shout(name.as_str())).into_bytes(), values.join(separator))
-    };
-    headers.keys().filter(|name| passes(name)).map(field).collect()
+        joined.clear();
+        for (number, value) in headers.get_all(name).iter().enumerate() {
+            joined.extend_from_slice(if number > 0 { separator } else { b"" });
+            joined.extend_from_slice(value.as_bytes());
+        }
+        set(&format!("HTTP_{}", shout(name.as_str())), &joined);
+    }
 }
 
 fn shout(name: &str) -> String {
-    name.to_ascii_uppercase().replace('-', "_")
+    name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }).collect()
 }
 
 fn protocol(version: Version) -> &'static str {
@@ -104,7 +112,7 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// The host and port that the client asked for.
+/// The host and port that the client asked for: by the target, or else by the field (RFC 9112, 3.2.2; RFC 9113, 8.3.1).
 fn host(parts: &Parts) -> String {
     let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     parts.uri.authority().map(|authority| authority.as_str().to_owned()).or_else(header).unwrap_or_default()
@@ -141,9 +149,9 @@ mod tests {
             peer: "[::ffff:192.0.2.1]:999".parse().unwrap(),
             local: "127.0.0.1:8080".parse().unwrap(),
         };
-        let text = |bytes| String::from_utf8(bytes).unwrap();
         let variables = variables(&matched, &request.into_parts().0, Some(3), authorization);
-        variables.into_iter().map(|(name, value)| (text(name), text(value))).collect()
+        let pair = |variable| std::str::from_utf8(variable).unwrap().split_once('=').unwrap();
+        variables.iter().map(pair).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A handler: a module that is compiled once, and one fresh instance of it for each request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kitbag_fs::memory::{self, Memory};
@@ -8,11 +9,10 @@ use kitbag_fs::overlay::Overlay;
 use kitbag_fs::{Dir, FileSystem, Path};
 
 use super::call::{Call, CallClock, End, Input, Output};
-use super::env::Variables;
 use super::root::Root;
 use crate::bundle;
 use crate::serve::log::Log;
-use crate::wasi::{self, Errno, Stream, WasiCtx};
+use crate::wasi::{self, Errno, Stream, Strings, WasiCtx};
 use crate::{Config, Engine, Error, InstancePool, Linker, Module};
 
 /// Files, folders and links that a request may make in its layer.
@@ -67,7 +67,8 @@ pub(in crate::serve) struct Handler {
     pub(in crate::serve) authorization: bool,
     pub(in crate::serve) time: std::time::Duration,
     args: Vec<String>,
-    env: Variables,
+    /// What the manifest sets.
+    env: BTreeMap<String, String>,
     memory: u64,
     view: Arc<View>,
     instances: InstancePool<WasiCtx>,
@@ -82,7 +83,7 @@ impl Handler {
         handler: &bundle::Handler,
         limits: &bundle::Limits,
         bytes: &[u8],
-        env: Variables,
+        mut env: BTreeMap<String, String>,
         view: &Arc<View>,
     ) -> Result<Handler, String> {
         let words = |error: Error| format!("{}: {error}", handler.module);
@@ -96,13 +97,18 @@ impl Handler {
         }
         let ready = linker.instantiate_pre(&module).map_err(words)?;
         let instances = InstancePool::new(ready, limits.handlers).map_err(words)?;
-        let own = handler.env.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()));
+        env.extend(handler.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let wrong =
+            |(name, value): (&String, &String)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0');
+        if let Some((name, _)) = env.iter().find(|&variable| wrong(variable)) {
+            return Err(format!("{}: the variable `{}` is none", handler.module, name.escape_debug()));
+        }
         Ok(Handler {
             name: handler.module.clone(),
             authorization: handler.authorization,
             time: handler.time.unwrap_or(limits.time),
             args: handler.args.clone(),
-            env: env.into_iter().chain(own).collect(),
+            env,
             memory,
             view: Arc::clone(view),
             instances,
@@ -141,7 +147,14 @@ impl Handler {
         request: Request,
         log: &Arc<Log>,
     ) -> Result<WasiCtx, wasi::BuildError> {
-        let mut ctx = WasiCtx::builder()
+        let mut env = request.env;
+        for (name, value) in &self.env {
+            let says = |variable: &[u8]| variable.strip_prefix(name.as_bytes()).is_some_and(|rest| rest[0] == b'=');
+            if !env.iter().any(says) {
+                _ = env.push(&[name.as_bytes(), b"=", value.as_bytes()]);
+            }
+        }
+        let ctx = WasiCtx::builder()
             .arg(script)
             .args(self.args.iter().map(String::as_bytes))
             .args(request.args)
@@ -150,17 +163,14 @@ impl Handler {
             .stderr(Errors::new(&self.name, log))
             .clock(CallClock(Arc::clone(call)))
             .preopen("/", Arc::new(Root::new(&self.view, self.memory)));
-        for (name, value) in self.env.iter().cloned().chain(request.env) {
-            ctx = ctx.env(name, value);
-        }
-        ctx.build()
+        ctx.environment(env).build()
     }
 }
 
 /// What a request gives to its handler.
 pub(super) struct Request {
     pub(super) args: Vec<Vec<u8>>,
-    pub(super) env: Variables,
+    pub(super) env: Strings,
 }
 
 /// A handler's standard error: line by line to the log.
