@@ -68,6 +68,8 @@ pub struct Tally {
     pub thrown: u64,
     /// Cases cut short by a limit of one engine.
     pub limited: u64,
+    /// Cases in which wasmi differed and wasmtime did not.
+    pub outvoted: u64,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -76,6 +78,7 @@ impl std::ops::AddAssign for Tally {
         self.trapped += other.trapped;
         self.thrown += other.thrown;
         self.limited += other.limited;
+        self.outvoted += other.outvoted;
     }
 }
 
