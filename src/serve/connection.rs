@@ -21,6 +21,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::Version;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -179,6 +180,7 @@ impl Connection {
             match self.stream.try_io(Interest::WRITABLE, || self.send(slices)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => {
+                    self.rest_if_full(&sent, slices);
                     if let Ok(count) = &sent {
                         self.took = Instant::now();
                         self.stalled = self
@@ -189,6 +191,19 @@ impl Connection {
                     return Poll::Ready(sent);
                 }
             }
+        }
+    }
+
+    /// Leaves a socket that took a part alone until it has room for much: what goes out in small pieces costs both ends more.
+    fn rest_if_full(&self, sent: &io::Result<usize>, slices: &[IoSlice<'_>]) {
+        let all: usize = slices.iter().map(|slice| slice.len()).sum();
+        let full = || {
+            let mut socket = [PollFd::new(&self.stream, PollFlags::OUT)];
+            // What asks whether there is room is also told by the system when there is.
+            matches!(poll(&mut socket, Some(&Timespec::default())), Ok(0))
+        };
+        if sent.as_ref().is_ok_and(|&sent| sent < all) && full() {
+            _ = self.stream.try_io(Interest::WRITABLE, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
         }
     }
 

@@ -37,6 +37,9 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// What `sendfile` raises where the client has gone. It is nothing to be told of; that it is waited for keeps it from ending the
+    /// process, whatever this does with it otherwise.
+    _pipe: Signal,
 }
 
 impl Signals {
@@ -45,9 +48,9 @@ impl Signals {
     /// # Errors
     /// Those of the system.
     pub(super) fn new() -> io::Result<Signals> {
-        let [terminate, interrupt, hang_up] =
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        Ok(Signals { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
+        let [terminate, interrupt, hang_up, pipe] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::pipe()].map(signal);
+        Ok(Signals { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up?, _pipe: pipe? })
     }
 
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {

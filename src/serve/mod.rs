@@ -171,7 +171,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens a bundle, compiles its handlers, and listens. From then on SIGTERM, SIGINT and SIGHUP wait for [`Server::run`].
+    /// Opens a bundle, compiles its handlers, and listens. From then on SIGTERM, SIGINT and SIGHUP wait for [`Server::run`], and
+    /// SIGPIPE is nothing.
     ///
     /// # Errors
     /// [`Error`].

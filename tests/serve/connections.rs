@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Served, manifest, module, route, stored, wait};
+use crate::harness::{PATIENCE, Served, deflated, manifest, module, route, stored, wait};
 
 /// Descriptors that this process and the server may have.
 fn descriptors() -> usize {
@@ -178,6 +178,25 @@ fn a_handler_whose_client_is_slow() {
         || "handlers to end".to_owned(),
     );
     site.says("forever.wat: it took too long");
+}
+
+/// Clients go in the middle of an answer, however it is on its way: out of the archive's file, by copying, by HTTP/2.
+#[test]
+fn clients_that_go_away() {
+    let site = Served::archive(&[stored("large", vec![7; 64 << 20]), deflated("packed", vec![7; 4 << 20])]);
+    for path in ["/large", "/packed"] {
+        for _ in 0..20 {
+            let mut stream = site.connect();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+            stream.read_exact(&mut [0; 1000]).unwrap();
+        }
+        for _ in 0..5 {
+            let cut = site.try_curl(path, &["--http2-prior-knowledge", "--max-filesize", "1000"]);
+            assert!(cut.is_err(), "it was not cut");
+        }
+    }
+    wait(|| site.metric("connections") == 0, || "the connections to end".to_owned());
+    assert_eq!(site.get("/large").body.len(), 64 << 20);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const STACK: usize = 4 << 20;
 
 /// How long a handler may take before another thread is woken for those that wait behind it.
-const LONG: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_millis(10);
 
 type Job = Box<dyn FnOnce() + Send>;
 
