@@ -185,7 +185,7 @@ fn a_handler_whose_client_is_slow() {
 fn clients_that_go_away() {
     let site = Served::archive(&[stored("large", vec![7; 64 << 20]), deflated("packed", vec![7; 4 << 20])]);
     for path in ["/large", "/packed"] {
-        for _ in 0..20 {
+        for _ in 0..100 {
             let mut stream = site.connect();
             stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
             stream.read_exact(&mut [0; 1000]).unwrap();

@@ -22,7 +22,7 @@
 //! connections = 16384             # at once; more are closed
 //! idle = "60s"                    # how long a connection is kept without a request
 //! head = "15s"                    # how long a client may take to send the head of a request
-//! stall = "30s"                   # how long a client may take for each 16 KiB of a body, either way
+//! stall = "30s"                   # how long a client may take for each 16 KiB of a body, either way: 408, or it is cut
 //! shared = "64M"                  # what each shared folder may hold
 //!
 //! [[route]]                       # the first that matches is taken
