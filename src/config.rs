@@ -62,6 +62,7 @@ pub struct Config {
     pub(crate) max_compile_time: Option<Duration>,
     pub(crate) consume_fuel: bool,
     pub(crate) check_values: bool,
+    pub(crate) relaxed_simd_deterministic: bool,
     pub(crate) interrupt_signal: i32,
     pub(crate) unused_features: Vec<String>,
     pub(crate) profiler: ProfilingStrategy,
@@ -93,6 +94,7 @@ impl Config {
             max_compile_time: None,
             consume_fuel: false,
             check_values: false,
+            relaxed_simd_deterministic: false,
             interrupt_signal: crate::interrupt::SIGNAL,
             unused_features: Vec::new(),
             profiler: ProfilingStrategy::None,
@@ -208,7 +210,7 @@ impl Config {
         self
     }
 
-    /// Features of the processor that compiled code does without, by name (`avx`, `avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`; nothing
+    /// Features of the processor that compiled code does without, by name (`avx`, `avx2`, `bmi1`, `bmi2`, `lzcnt`, `popcnt`, `fma`; nothing
     /// compiles without `sse4.1`), as on a processor that has none of them: for tests of that code. None unless set; a
     /// name that means nothing to the compiler is an error of [`Engine::new`](crate::Engine::new).
     pub fn unused_processor_features(&mut self, names: impl IntoIterator<Item: Into<String>>) -> &mut Config {
@@ -251,6 +253,14 @@ impl Config {
     /// Whether functions and blocks may have several results, and blocks parameters, as in 2.0. On unless set.
     pub fn wasm_multi_value(&mut self, enable: bool) -> &mut Config {
         self.feature(WasmFeatures::MULTI_VALUE, enable)
+    }
+
+    /// Whether vectors' relaxed operators give the same on each machine: products and sums rounded apart, what is out of range saturated,
+    /// lanes chosen by the bits of a mask. Otherwise they are what the processor does fastest, which a guest that is compiled with
+    /// them has declared to be good enough. Not unless set.
+    pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Config {
+        self.relaxed_simd_deterministic = enable;
+        self
     }
 
     /// Whether vectors' relaxed operators are accepted. On unless set.

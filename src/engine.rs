@@ -129,7 +129,8 @@ impl Engine {
     /// The settings that change what code looks like, as bits: native code is used only where they are the same.
     pub(crate) fn code_settings(&self) -> u64 {
         let config = &self.0.config;
-        u64::from(self.0.guarded) | u64::from(config.consume_fuel) << 1 | u64::from(config.check_values) << 2
+        let settings = [self.0.guarded, config.consume_fuel, config.check_values, config.relaxed_simd_deterministic];
+        settings.iter().enumerate().map(|(place, &on)| u64::from(on) << place).sum()
     }
 
     /// Everything beside a module that decides which native code it becomes.

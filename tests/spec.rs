@@ -136,10 +136,17 @@ fn relaxed_vectors() {
 }
 
 #[test]
+fn relaxed_vectors_that_are_the_same_everywhere() {
+    check(Config::new().relaxed_simd_deterministic(true), proposal(Proposal::RelaxedSimd), "relaxed-simd/", 50);
+}
+
+#[test]
 fn relaxed_vectors_without_avx() {
-    let mut config = Config::new();
-    config.unused_processor_features(["avx"]);
-    check(&config, proposal(Proposal::RelaxedSimd), "relaxed-simd/", 50);
+    for feature in ["avx", "fma"] {
+        let mut config = Config::new();
+        config.unused_processor_features([feature]);
+        check(&config, proposal(Proposal::RelaxedSimd), "relaxed-simd/", 50);
+    }
 }
 
 #[test]

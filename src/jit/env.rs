@@ -98,6 +98,8 @@ pub struct Env {
     pub imported_globals: u32,
     /// Where things are.
     pub layout: Layout,
+    /// Whether relaxed operators give what they would on any other machine.
+    pub deterministic: bool,
     /// Whether code checks after each operator what the compiler promises of values, for tests of the compiler.
     pub checks: bool,
     /// Whether the store's [fuel](super::abi::Context::fuel) is used up.

@@ -100,6 +100,16 @@ pub(crate) enum LaneOp {
     Dot,
     /// Bytes of `lhs` by index; 0 for an index beyond.
     Swizzle,
+    /// As [`LaneOp::Q15Mul`], but the one product that is out of range may wrap.
+    RelaxedQ15Mul,
+    /// As [`LaneOp::Min`], but of NaN or two zeros either operand.
+    RelaxedMin,
+    /// As [`LaneOp::Max`], but of NaN or two zeros either operand.
+    RelaxedMax,
+    /// As [`LaneOp::Dot`] of i16x8, but the lanes of `rhs` may be unsigned and the sums saturated.
+    RelaxedDot,
+    /// As [`LaneOp::Swizzle`], but an index beyond may be taken modulo 16 where it is below 128.
+    RelaxedSwizzle,
 }
 
 impl LaneOp {
@@ -115,12 +125,39 @@ impl LaneOp {
             | LaneOp::GreatestOf(_)
             | LaneOp::Average
             | LaneOp::Q15Mul
+            | LaneOp::RelaxedQ15Mul
             | LaneOp::Min
+            | LaneOp::RelaxedMin
             | LaneOp::Max
+            | LaneOp::RelaxedMax
             | LaneOp::ExtMul(..)
             | LaneOp::Dot => true,
             LaneOp::Compare(cond) => matches!(cond, Cond::Eq | Cond::Ne | Cond::FEq | Cond::FNe),
             _ => false,
+        }
+    }
+
+    /// What leaves the machine a choice in place of what leaves none.
+    pub(crate) const fn relaxed(self) -> LaneOp {
+        match self {
+            LaneOp::Q15Mul => LaneOp::RelaxedQ15Mul,
+            LaneOp::Min => LaneOp::RelaxedMin,
+            LaneOp::Max => LaneOp::RelaxedMax,
+            LaneOp::Dot => LaneOp::RelaxedDot,
+            LaneOp::Swizzle => LaneOp::RelaxedSwizzle,
+            strict => strict,
+        }
+    }
+
+    /// The other way: what every machine may choose.
+    pub(crate) const fn strict(self) -> LaneOp {
+        match self {
+            LaneOp::RelaxedQ15Mul => LaneOp::Q15Mul,
+            LaneOp::RelaxedMin => LaneOp::Min,
+            LaneOp::RelaxedMax => LaneOp::Max,
+            LaneOp::RelaxedDot => LaneOp::Dot,
+            LaneOp::RelaxedSwizzle => LaneOp::Swizzle,
+            strict => strict,
         }
     }
 }
@@ -148,10 +185,34 @@ pub(crate) enum LaneUnOp {
     TruncSat(Sign),
     /// f64x2 to the low half of i32x4, saturating; the others are 0.
     TruncSatZero(Sign),
+    /// f32x4 to i32x4, signed; what is out of range is any of what saturating and the minimum give.
+    RelaxedTrunc,
+    /// The same from f64x2 to the low half; the others are 0.
+    RelaxedTruncZero,
     /// f64x2 to the low half of f32x4; the others are 0.
     Demote,
     /// The low half of f32x4 to f64x2.
     Promote,
+}
+
+impl LaneUnOp {
+    /// What leaves the machine a choice in place of what leaves none.
+    pub(crate) const fn relaxed(self) -> LaneUnOp {
+        match self {
+            LaneUnOp::TruncSat(Sign::S) => LaneUnOp::RelaxedTrunc,
+            LaneUnOp::TruncSatZero(Sign::S) => LaneUnOp::RelaxedTruncZero,
+            strict => strict,
+        }
+    }
+
+    /// The other way: what every machine may choose.
+    pub(crate) const fn strict(self) -> LaneUnOp {
+        match self {
+            LaneUnOp::RelaxedTrunc => LaneUnOp::TruncSat(Sign::S),
+            LaneUnOp::RelaxedTruncZero => LaneUnOp::TruncSatZero(Sign::S),
+            strict => strict,
+        }
+    }
 }
 
 /// A vector shifted by an i32, which counts modulo the bits of a lane.

@@ -229,6 +229,14 @@ pub(crate) trait Masm: Machine {
     fn shuffle(&mut self, lanes: [u8; 16], dst: Reg, lhs: Reg, rhs: Reg);
     /// Bits of `yes` where `mask` has ones, of `no` elsewhere.
     fn bitselect(&mut self, dst: Reg, yes: Reg, no: Reg, mask: Reg);
+    /// Whether [`Masm::blend`] is there for the shape, and faster than [`Masm::bitselect`].
+    fn blends(&self, shape: Shape) -> bool;
+    /// Lanes of `yes` where those of `mask` are negative, of `no` elsewhere.
+    fn blend(&mut self, shape: Shape, dst: Reg, yes: Reg, no: Reg, mask: Reg);
+    /// Whether [`Masm::fused_multiply_add`] is there.
+    fn fuses(&self) -> bool;
+    /// `addend + lhs * rhs`, or `addend - lhs * rhs`, rounded once. Of floats.
+    fn fused_multiply_add(&mut self, shape: Shape, negated: bool, dst: Reg, lhs: Reg, rhs: Reg, addend: Reg);
 
     // Linear memory.
     fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address);

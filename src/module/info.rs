@@ -212,6 +212,7 @@ impl ModuleInfo {
             imported_globals: self.imported_globals as u32,
             layout: self.layout(),
             fuel: engine.config().consume_fuel,
+            deterministic: engine.config().relaxed_simd_deterministic,
             checks: engine.config().check_values,
             max_code: u32::try_from(engine.config().max_code_size).ok(),
             deadline: engine.config().max_compile_time.and_then(|time| Instant::now().checked_add(time)),

@@ -212,6 +212,23 @@ impl Masm for Assembler {
         self.bitselect_impl(dst, yes, no, mask);
     }
 
+    /// Choosing by bits is one instruction.
+    fn blends(&self, _shape: Shape) -> bool {
+        false
+    }
+
+    fn blend(&mut self, _shape: Shape, dst: Reg, yes: Reg, no: Reg, mask: Reg) {
+        self.bitselect_impl(dst, yes, no, mask);
+    }
+
+    fn fuses(&self) -> bool {
+        true
+    }
+
+    fn fused_multiply_add(&mut self, shape: Shape, negated: bool, dst: Reg, lhs: Reg, rhs: Reg, addend: Reg) {
+        self.fused_multiply_add_impl(shape, negated, dst.number(), (lhs.number(), rhs.number(), addend.number()));
+    }
+
     fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address) {
         self.load_lane_impl(shape, lane, dst, vector, from);
     }

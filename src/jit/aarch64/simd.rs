@@ -31,16 +31,18 @@ impl Assembler {
     pub(super) fn lanes_impl(&mut self, op: LaneOp, shape: Shape, dst: Reg, lhs: Reg, rhs: Src) {
         let Src::Reg(rhs) = rhs else { unreachable!("a right operand is in a register") };
         let (d, a, b) = (dst.number(), lhs.number(), rhs.number());
-        match op {
+        // Nothing that is relaxed would be faster here.
+        match op.strict() {
             LaneOp::Compare(cond) => self.lanes_compare(cond, shape, d, a, b),
             LaneOp::Narrow(sign) => self.narrow(sign, shape, d, a, b),
             LaneOp::Swizzle => self.swizzle(d, a, b),
-            _ => self.lanes_arith(op, shape, d, a, b),
+            op => self.lanes_arith(op, shape, d, a, b),
         }
     }
 
     pub(super) fn lanes_unary_impl(&mut self, op: LaneUnOp, shape: Shape, dst: Reg, src: Reg) {
         let (d, s) = (dst.number(), src.number());
+        let op = op.strict();
         match op {
             LaneUnOp::Extend(half, sign) => self.extend(half, sign, shape, d, s),
             LaneUnOp::Convert(_)

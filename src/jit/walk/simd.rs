@@ -269,26 +269,26 @@ operators! {
     visit_f32x4_demote_f64x2_zero() => lanes_unary(F32x4, LaneUnOp::Demote);
     visit_f64x2_promote_low_f32x4() => lanes_unary(F64x2, LaneUnOp::Promote);
 
-    // relaxed: what the deterministic profile of the specification chooses
-    visit_i8x16_relaxed_swizzle() => lanes(I8x16, LaneOp::Swizzle);
-    visit_i32x4_relaxed_trunc_f32x4_s() => lanes_unary(I32x4, LaneUnOp::TruncSat(S));
-    visit_i32x4_relaxed_trunc_f32x4_u() => lanes_unary(I32x4, LaneUnOp::TruncSat(U));
-    visit_i32x4_relaxed_trunc_f64x2_s_zero() => lanes_unary(I32x4, LaneUnOp::TruncSatZero(S));
-    visit_i32x4_relaxed_trunc_f64x2_u_zero() => lanes_unary(I32x4, LaneUnOp::TruncSatZero(U));
-    visit_f32x4_relaxed_madd() => multiply_add(F32x4, LaneOp::Add);
-    visit_f32x4_relaxed_nmadd() => multiply_add(F32x4, LaneOp::Sub);
-    visit_f64x2_relaxed_madd() => multiply_add(F64x2, LaneOp::Add);
-    visit_f64x2_relaxed_nmadd() => multiply_add(F64x2, LaneOp::Sub);
-    visit_i8x16_relaxed_laneselect() => bitselect();
-    visit_i16x8_relaxed_laneselect() => bitselect();
-    visit_i32x4_relaxed_laneselect() => bitselect();
-    visit_i64x2_relaxed_laneselect() => bitselect();
-    visit_f32x4_relaxed_min() => lanes(F32x4, LaneOp::Min);
-    visit_f32x4_relaxed_max() => lanes(F32x4, LaneOp::Max);
-    visit_f64x2_relaxed_min() => lanes(F64x2, LaneOp::Min);
-    visit_f64x2_relaxed_max() => lanes(F64x2, LaneOp::Max);
-    visit_i16x8_relaxed_q15mulr_s() => lanes(I16x8, LaneOp::Q15Mul);
-    visit_i16x8_relaxed_dot_i8x16_i7x16_s() => lanes(I16x8, LaneOp::Dot);
+    // relaxed
+    visit_i8x16_relaxed_swizzle() => relaxed_lanes(I8x16, LaneOp::Swizzle);
+    visit_i32x4_relaxed_trunc_f32x4_s() => relaxed_lanes_unary(I32x4, LaneUnOp::TruncSat(S));
+    visit_i32x4_relaxed_trunc_f32x4_u() => relaxed_lanes_unary(I32x4, LaneUnOp::TruncSat(U));
+    visit_i32x4_relaxed_trunc_f64x2_s_zero() => relaxed_lanes_unary(I32x4, LaneUnOp::TruncSatZero(S));
+    visit_i32x4_relaxed_trunc_f64x2_u_zero() => relaxed_lanes_unary(I32x4, LaneUnOp::TruncSatZero(U));
+    visit_f32x4_relaxed_madd() => multiply_add(F32x4, false);
+    visit_f32x4_relaxed_nmadd() => multiply_add(F32x4, true);
+    visit_f64x2_relaxed_madd() => multiply_add(F64x2, false);
+    visit_f64x2_relaxed_nmadd() => multiply_add(F64x2, true);
+    visit_i8x16_relaxed_laneselect() => laneselect(I8x16);
+    visit_i16x8_relaxed_laneselect() => laneselect(I16x8);
+    visit_i32x4_relaxed_laneselect() => laneselect(I32x4);
+    visit_i64x2_relaxed_laneselect() => laneselect(I64x2);
+    visit_f32x4_relaxed_min() => relaxed_lanes(F32x4, LaneOp::Min);
+    visit_f32x4_relaxed_max() => relaxed_lanes(F32x4, LaneOp::Max);
+    visit_f64x2_relaxed_min() => relaxed_lanes(F64x2, LaneOp::Min);
+    visit_f64x2_relaxed_max() => relaxed_lanes(F64x2, LaneOp::Max);
+    visit_i16x8_relaxed_q15mulr_s() => relaxed_lanes(I16x8, LaneOp::Q15Mul);
+    visit_i16x8_relaxed_dot_i8x16_i7x16_s() => relaxed_lanes(I16x8, LaneOp::Dot);
     visit_i32x4_relaxed_dot_i8x16_i7x16_add_s() => dot_add();
 }
 
@@ -318,6 +318,15 @@ impl<M: Masm> Walk<'_, M> {
         let dst = self.result(Kind::V128, [src]);
         self.state.m.lanes_unary(op, shape, dst, src.reg());
         self.state.push_reg(Kind::V128, dst);
+    }
+
+    /// As [`Walk::lanes`], with the machine's choice where it has one.
+    fn relaxed_lanes(&mut self, shape: Shape, op: LaneOp) {
+        self.lanes(shape, if self.env.deterministic { op } else { op.relaxed() });
+    }
+
+    fn relaxed_lanes_unary(&mut self, shape: Shape, op: LaneUnOp) {
+        self.lanes_unary(shape, if self.env.deterministic { op } else { op.relaxed() });
     }
 
     fn lanes_shift(&mut self, shape: Shape, op: LaneShift) {
@@ -395,12 +404,29 @@ impl<M: Masm> Walk<'_, M> {
         self.state.push_reg(Kind::V128, dst);
     }
 
-    /// The product of the lower two, added to the third or taken from it.
-    fn multiply_add(&mut self, shape: Shape, op: LaneOp) {
+    /// Lanes by a mask whose lanes are all ones or zeros.
+    fn laneselect(&mut self, shape: Shape) {
+        if self.env.deterministic || !self.state.m.blends(shape) {
+            return self.bitselect();
+        }
+        let (mask, no, yes) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
+        let dst = self.result(Kind::V128, [yes, no, mask]);
+        self.state.m.blend(shape, dst, yes.reg(), no.reg(), mask.reg());
+        self.state.push_reg(Kind::V128, dst);
+    }
+
+    /// The product of the lower two, added to the third or taken from it; rounded once where the machine can.
+    fn multiply_add(&mut self, shape: Shape, negated: bool) {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
+        if !self.env.deterministic && self.state.m.fuses() {
+            let dst = self.result(Kind::V128, [addend, lhs, rhs]);
+            self.state.m.fused_multiply_add(shape, negated, dst, lhs.reg(), rhs.reg(), addend.reg());
+            return self.state.push_reg(Kind::V128, dst);
+        }
         let product = Operand::temporary(Kind::V128, self.state.alloc(true));
         self.state.m.lanes(LaneOp::Mul, shape, product.reg(), lhs.reg(), rhs.src);
         let dst = self.result(Kind::V128, [product, lhs, rhs, addend]);
+        let op = if negated { LaneOp::Sub } else { LaneOp::Add };
         self.state.m.lanes(op, shape, dst, addend.reg(), product.src);
         self.state.push_reg(Kind::V128, dst);
     }
@@ -409,7 +435,8 @@ impl<M: Masm> Walk<'_, M> {
     fn dot_add(&mut self) {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
         let sums = Operand::temporary(Kind::V128, self.state.alloc(true));
-        self.state.m.lanes(LaneOp::Dot, I16x8, sums.reg(), lhs.reg(), rhs.src);
+        let dot = if self.env.deterministic { LaneOp::Dot } else { LaneOp::RelaxedDot };
+        self.state.m.lanes(dot, I16x8, sums.reg(), lhs.reg(), rhs.src);
         self.state.m.lanes_unary(LaneUnOp::ExtAddPairwise(S), I32x4, sums.reg(), sums.reg());
         let dst = self.result(Kind::V128, [sums, lhs, rhs, addend]);
         self.state.m.lanes(LaneOp::Add, I32x4, dst, sums.reg(), addend.src);

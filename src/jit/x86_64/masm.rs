@@ -315,6 +315,23 @@ impl Masm for Assembler {
         self.bitselect_impl(dst, yes, no, mask);
     }
 
+    /// Without AVX the mask would have to be in XMM0. There is none for words.
+    fn blends(&self, shape: Shape) -> bool {
+        self.features.avx && shape != Shape::I16x8
+    }
+
+    fn blend(&mut self, shape: Shape, dst: Reg, yes: Reg, no: Reg, mask: Reg) {
+        self.blend_impl(shape, dst, yes, no, mask);
+    }
+
+    fn fuses(&self) -> bool {
+        self.features.fuses()
+    }
+
+    fn fused_multiply_add(&mut self, shape: Shape, negated: bool, dst: Reg, lhs: Reg, rhs: Reg, addend: Reg) {
+        self.fused_multiply_add_impl(shape, negated, dst.number(), (lhs.number(), rhs.number(), addend.number()));
+    }
+
     fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address) {
         self.load_lane_impl(shape, lane, dst, vector, from);
     }

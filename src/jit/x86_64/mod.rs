@@ -66,6 +66,8 @@ pub(crate) struct Features {
     pub(crate) bmi2: bool,
     pub(crate) lzcnt: bool,
     pub(crate) popcnt: bool,
+    /// Counts only with AVX, see [`Features::fuses`].
+    fma: bool,
 }
 
 impl Features {
@@ -76,7 +78,7 @@ impl Features {
 
     /// What the newest have.
     pub(crate) fn newest() -> Features {
-        Features { sse41: true, avx: true, avx2: true, bmi1: true, bmi2: true, lzcnt: true, popcnt: true }
+        Features { sse41: true, avx: true, avx2: true, bmi1: true, bmi2: true, lzcnt: true, popcnt: true, fma: true }
     }
 
     /// This processor's.
@@ -90,6 +92,7 @@ impl Features {
             bmi2: std::arch::is_x86_feature_detected!("bmi2"),
             lzcnt: std::arch::is_x86_feature_detected!("lzcnt"),
             popcnt: std::arch::is_x86_feature_detected!("popcnt"),
+            fma: std::arch::is_x86_feature_detected!("fma"),
         }
     }
 
@@ -99,18 +102,23 @@ impl Features {
     }
 
     /// The names, in the order of [`bits`](Features::bits).
-    pub(crate) const NAMES: [&str; 7] = ["sse4.1", "avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt"];
+    pub(crate) const NAMES: [&str; 8] = ["sse4.1", "avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt", "fma"];
 
     /// A bit for each that is there.
     pub(crate) fn bits(self) -> u64 {
-        let Features { sse41, avx, avx2, bmi1, bmi2, lzcnt, popcnt } = self;
-        let all = [sse41, avx, avx2, bmi1, bmi2, lzcnt, popcnt];
+        let Features { sse41, avx, avx2, bmi1, bmi2, lzcnt, popcnt, fma } = self;
+        let all = [sse41, avx, avx2, bmi1, bmi2, lzcnt, popcnt, fma];
         all.iter().enumerate().map(|(place, &has)| u64::from(has) << place).sum()
     }
 
     /// Whether integer lanes can be spread by one instruction.
     pub(crate) fn broadcasts(self) -> bool {
         self.avx && self.avx2
+    }
+
+    /// Whether there are instructions that multiply and add at once.
+    pub(crate) fn fuses(self) -> bool {
+        self.avx && self.fma
     }
 
     /// By its name, if there is one of that name.
@@ -123,6 +131,7 @@ impl Features {
             "bmi2" => &mut self.bmi2,
             "lzcnt" => &mut self.lzcnt,
             "popcnt" => &mut self.popcnt,
+            "fma" => &mut self.fma,
             _ => return None,
         })
     }

@@ -34,6 +34,9 @@ ops! {
     POR 0x66 0x0f 0xeb;
     PSHUFD 0x66 0x0f 0x70;
     PSHUFB 0x66 0x0f38 0x00;
+    VPBLENDVB 0x66 0x0f3a 0x4c;
+    VBLENDVPS 0x66 0x0f3a 0x4a;
+    VBLENDVPD 0x66 0x0f3a 0x4b;
 }
 
 impl Assembler {
@@ -51,6 +54,7 @@ impl Assembler {
             LaneOp::Compare(cond) => self.lanes_compare(cond, shape, d, a, b),
             LaneOp::Narrow(sign) => self.narrow(sign, shape, d, a, b),
             LaneOp::Swizzle => self.swizzle(d, a, b),
+            LaneOp::RelaxedSwizzle => self.packed(PSHUFB, d, a, b),
             _ => self.lanes_arith(op, shape, d, a, b),
         }
     }
@@ -62,6 +66,8 @@ impl Assembler {
             LaneUnOp::Convert(_)
             | LaneUnOp::TruncSat(_)
             | LaneUnOp::TruncSatZero(_)
+            | LaneUnOp::RelaxedTrunc
+            | LaneUnOp::RelaxedTruncZero
             | LaneUnOp::Demote
             | LaneUnOp::Promote => self.lanes_convert(op, shape, d, s),
             _ => self.lanes_arith_unary(op, shape, d, s),
@@ -73,6 +79,15 @@ impl Assembler {
         self.packed(PAND, X15, m, yes.number());
         self.packed(PANDN, X14, m, no.number());
         self.packed(POR, dst.number(), X14, X15);
+    }
+
+    pub(super) fn blend_impl(&mut self, shape: Shape, dst: Reg, yes: Reg, no: Reg, mask: Reg) {
+        let op = match shape {
+            Shape::I8x16 => VPBLENDVB,
+            Shape::I32x4 => VBLENDVPS,
+            _ => VBLENDVPD,
+        };
+        self.packed_imm(op, dst.number(), no.number(), yes.number(), mask.number() << 4);
     }
 
     /// Inverts all bits.

@@ -9,7 +9,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use std::fmt::Write;
 
 /// Features of the processor that the compiler can do without.
-const FEATURES: [&str; 6] = ["avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt"];
+const FEATURES: [&str; 7] = ["avx", "avx2", "bmi1", "bmi2", "lzcnt", "popcnt", "fma"];
 
 /// Bytes that a short input is expanded to.
 const EXPANDED: usize = 6000;
@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) unused_features: Vec<&'static str>,
     pub(crate) guard_pages: bool,
     pub(crate) check_values: bool,
+    pub(crate) relaxed_simd_deterministic: bool,
     /// Whether code counts what it executes.
     pub(crate) fuel: bool,
 }
@@ -30,11 +31,17 @@ impl Settings {
         let choice = u.arbitrary::<u8>()?;
         let unused_features = match choice % 16 {
             0..8 => Vec::new(),
-            one @ 8..14 => vec![FEATURES[usize::from(one) - 8]],
+            one @ 8..15 => vec![FEATURES[usize::from(one) - 8]],
             _ => FEATURES.to_vec(),
         };
         let fuel = mode & 4 != 0;
-        Ok(Settings { unused_features, guard_pages: choice < 192, check_values: choice % 5 == 0, fuel })
+        Ok(Settings {
+            unused_features,
+            guard_pages: choice < 192,
+            check_values: choice % 5 == 0,
+            relaxed_simd_deterministic: choice % 3 == 0,
+            fuel,
+        })
     }
 }
 

@@ -39,6 +39,8 @@ ops! {
     FDIV 0x6e20_fc00;
     FMIN 0x4ea0_f400;
     FMAX 0x4e20_f400;
+    FMLA 0x4e20_cc00;
+    FMLS 0x4ea0_cc00;
     FCMGT 0x6ea0_e400;
     FABS 0x4ea0_f800;
     FNEG 0x6ea0_f800;
@@ -114,6 +116,21 @@ impl Assembler {
             LaneOp::Mul => self.mul_quads(d, a, b),
             _ => unreachable!("{op:?} of {shape:?} is no operator"),
         }
+    }
+
+    /// The machine's form overwrites the addend.
+    pub(in crate::jit::aarch64) fn fused_multiply_add_impl(
+        &mut self,
+        shape: Shape,
+        negated: bool,
+        d: u8,
+        (a, b, addend): (u8, u8, u8),
+    ) {
+        let op = if negated { FMLS } else { FMLA }.of(shape);
+        let onto = if d == addend || d != a && d != b { d } else { V31 };
+        self.copy(onto, addend);
+        self.packed(op, onto, a, b);
+        self.copy(d, onto);
     }
 
     /// From the three products of halves that reach into the lower 64 bits.

@@ -77,6 +77,14 @@ ops! {
     CMPPD 0x66 0x0f 0xc2;
     ROUNDPS 0x66 0x0f3a 0x08;
     ROUNDPD 0x66 0x0f3a 0x09;
+    VFMADD213PS 0x66 0x0f38 0xa8;
+    VFMADD213PD 0x66 0x0f38 0xa8 w;
+    VFNMADD213PS 0x66 0x0f38 0xac;
+    VFNMADD213PD 0x66 0x0f38 0xac w;
+    VFMADD231PS 0x66 0x0f38 0xb8;
+    VFMADD231PD 0x66 0x0f38 0xb8 w;
+    VFNMADD231PS 0x66 0x0f38 0xbc;
+    VFNMADD231PD 0x66 0x0f38 0xbc w;
 }
 
 /// The extensions of the shifts' opcodes.
@@ -136,6 +144,11 @@ fn single(op: LaneOp, shape: Shape) -> Option<Op> {
         (LaneOp::Average, I8x16) => PAVGB,
         (LaneOp::Average, I16x8) => PAVGW,
         (LaneOp::Dot, I32x4) => PMADDWD,
+        (LaneOp::RelaxedQ15Mul, _) => PMULHRSW,
+        (LaneOp::RelaxedMin, F32x4) => MINPS,
+        (LaneOp::RelaxedMin, F64x2) => MINPD,
+        (LaneOp::RelaxedMax, F32x4) => MAXPS,
+        (LaneOp::RelaxedMax, F64x2) => MAXPD,
         _ => return None,
     })
 }
@@ -168,6 +181,8 @@ impl Assembler {
             LaneOp::Q15Mul => self.q15_mul(d, a, b),
             LaneOp::ExtMul(half, sign) => self.ext_mul(half, sign, shape, d, a, b),
             LaneOp::Dot => self.dot_bytes(d, a, b),
+            // The machine's first operand is the unsigned one.
+            LaneOp::RelaxedDot => self.packed(PMADDUBSW, d, b, a),
             LaneOp::Mul => self.mul_quads(d, a, b),
             _ => unreachable!("{op:?} of {shape:?} is no operator"),
         }
@@ -183,6 +198,31 @@ impl Assembler {
         self.packed_shift(SHIFT_Q, LEFT, X15, X15, 32);
         self.packed(PMULUDQ, d, a, b);
         self.packed(PADDQ, d, d, X15);
+    }
+
+    /// Each form overwrites one of its operands: the addend, or a factor.
+    pub(in crate::jit::x86_64) fn fused_multiply_add_impl(
+        &mut self,
+        shape: Shape,
+        negated: bool,
+        d: u8,
+        (a, b, addend): (u8, u8, u8),
+    ) {
+        let [onto_addend, onto_factor] = match (shape, negated) {
+            (Shape::F32x4, false) => [VFMADD231PS, VFMADD213PS],
+            (Shape::F32x4, true) => [VFNMADD231PS, VFNMADD213PS],
+            (_, false) => [VFMADD231PD, VFMADD213PD],
+            (_, true) => [VFNMADD231PD, VFNMADD213PD],
+        };
+        match d {
+            _ if d == addend => self.packed(onto_addend, d, a, b),
+            _ if d == a => self.packed(onto_factor, d, b, addend),
+            _ if d == b => self.packed(onto_factor, d, a, addend),
+            _ => {
+                self.copy(d, addend);
+                self.packed(onto_addend, d, a, b);
+            }
+        }
     }
 
     /// The one product that is out of range, of -1 and -1, wraps to the minimum: inverted, it is the maximum.

@@ -64,6 +64,8 @@ impl Assembler {
             (LaneUnOp::TruncSat(Sign::U), _) => self.trunc_unsigned(d, s),
             (LaneUnOp::TruncSatZero(Sign::S), _) => self.trunc_signed_wide(d, s),
             (LaneUnOp::TruncSatZero(Sign::U), _) => self.trunc_unsigned_wide(d, s),
+            (LaneUnOp::RelaxedTrunc, _) => self.packed_unary(CVTTPS2DQ, d, s),
+            (LaneUnOp::RelaxedTruncZero, _) => self.packed_unary(CVTTPD2DQ, d, s),
             (LaneUnOp::Demote, _) => self.packed_unary(CVTPD2PS, d, s),
             (LaneUnOp::Promote, _) => self.packed_unary(CVTPS2PD, d, s),
             _ => unreachable!("{op:?} is no conversion"),

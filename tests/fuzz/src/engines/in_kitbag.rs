@@ -53,6 +53,7 @@ impl Engine for Kitbag {
             .unused_processor_features(case.settings.unused_features.iter().copied())
             .guard_pages(case.settings.guard_pages)
             .check_values(case.settings.check_values)
+            .relaxed_simd_deterministic(case.settings.relaxed_simd_deterministic)
             .consume_fuel(case.settings.fuel);
         let engine = kitbag::Engine::new(&config).map_err(ended)?;
         let module = Module::new(&engine, &case.module).map_err(ended)?;
