@@ -8,9 +8,11 @@
 //! | [`dense`] | modules of our own: few traps, long lives, many values at once, every local seen in the end |
 //! | [`relaxed`] | relaxed operators, of whose results any that is permitted will do |
 //! | [`compare`] | two engines in lock-step |
+//! | [`bytes`] | raw bytes as modules, for every machine |
 //! | [`engines`] | kitbag, wasmi and wasmtime behind one trait |
 //! | [`files`] | operations on file systems, and archives |
 
+pub mod bytes;
 mod case;
 mod compare;
 mod dense;
