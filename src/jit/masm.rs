@@ -194,8 +194,8 @@ pub(crate) trait Masm: Machine {
     /// Sets the flags so that `cond` can be asked.
     fn compare_floats(&mut self, width: Width, cond: Cond, lhs: Reg, rhs: Reg);
     fn set(&mut self, cond: Cond, dst: Reg);
-    /// `dst = cond ? yes : dst`.
-    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src);
+    /// `dst = cond ? yes : no`. `yes` is not in `dst`.
+    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src, no: Src);
 
     // Arithmetic.
     /// Asked of shifts, rotations and divisions: the others take any register.

@@ -2,7 +2,8 @@
 //!
 //! For a divisor d, 2^L < d < 2^(L+1), and numbers of N bits: with m = ⌊2^(N+L) / d⌋ and e = (m + 1)·d - 2^(N+L), the quotient of an
 //! unsigned x is ((m + 1)·x) >> (N + L) where e ≤ 2^L (Granlund and Montgomery), and else (m·(x + 1)) >> (N + L) (Robison).
-//! For signed numbers, whose magnitude has a bit less, the first always holds, with 1 added to the quotients of negative ones.
+//! For signed numbers, whose magnitude has a bit less, the first always holds, with 1 added to the quotients of negative ones; and
+//! where it holds for N - 1 bits too, these do.
 
 /// How to divide by a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,16 @@ impl Reciprocal {
         Reciprocal { by: by >> even, shift: bits + log - even, plus_one: false }
     }
 
-    /// For signed numbers of 32 bits and a positive divisor that is no power of two: the quotient of a negative number is then 1
+    /// For signed numbers of `bits` bits and a positive divisor that is no power of two: the quotient of a negative number is then 1
     /// too small.
-    pub(crate) fn signed(divisor: u32) -> Reciprocal {
+    pub(crate) fn signed(bits: u32, divisor: u64) -> Reciprocal {
         let log = divisor.ilog2();
-        let by = (1u64 << (32 + log)) / u64::from(divisor) + 1;
-        Reciprocal { by, shift: 32 + log, plus_one: false }
+        // A factor with a bit less, which is positive for instructions too, where it is as exact as magnitudes of a bit less need.
+        let power = 1u128 << (bits - 1 + log);
+        let excess = divisor - (power % u128::from(divisor)) as u64;
+        let shift = if excess < 1 << log { bits - 1 + log } else { bits + log };
+        let by = ((1u128 << shift) / u128::from(divisor)) as u64 + 1;
+        Reciprocal { by, shift, plus_one: false }
     }
 }
 
@@ -98,12 +103,31 @@ mod tests {
     #[test]
     fn quotients_of_signed_numbers() {
         for divisor in DIVISORS.into_iter().filter(|&divisor| divisor <= i32::MAX as u32) {
-            let Reciprocal { by, shift, plus_one } = Reciprocal::signed(divisor);
+            let Reciprocal { by, shift, plus_one } = Reciprocal::signed(32, divisor.into());
             assert!(by <= u64::from(u32::MAX) && !plus_one);
             for n in numbers(divisor).map(u32::cast_signed) {
                 let product = i64::from(n).checked_mul(by as i64).unwrap();
                 let quotient = (product >> shift) + i64::from(n < 0);
                 assert_eq!(quotient, i64::from(n) / i64::from(divisor), "{n} / {divisor}");
+            }
+        }
+        for divisor in DIVISORS.into_iter().flat_map(|divisor| [divisor.into(), u64::from(divisor) * 0x7fff_fffb]) {
+            let Reciprocal { by, shift, plus_one } = Reciprocal::signed(64, divisor);
+            assert!(!plus_one);
+            for n in numbers(divisor as u32).map(|n| (u64::from(n) * 0x1_0000_0001).cast_signed()).chain([i64::MIN]) {
+                let product = i128::from(n) * i128::from(by);
+                let quotient = (product >> shift) as i64 + i64::from(n < 0);
+                assert_eq!(quotient, n / divisor.cast_signed(), "{n} / {divisor}");
+            }
+        }
+    }
+
+    /// What the assemblers may do with the greatest number, which has no successor.
+    #[test]
+    fn the_greatest_number_divides_as_the_one_before() {
+        for divisor in DIVISORS.map(u64::from).into_iter().chain([u64::MAX / 3, 0xffff_ffff * 641]) {
+            if Reciprocal::unsigned(64, divisor).plus_one {
+                assert_eq!(u64::MAX / divisor, (u64::MAX - 1) / divisor, "{divisor}");
             }
         }
     }

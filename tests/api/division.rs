@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::instance;
 
-const DIVISORS: [i64; 22] = [
+const DIVISORS: [i64; 27] = [
     1,
     2,
     3,
@@ -27,6 +27,11 @@ const DIVISORS: [i64; 22] = [
     -3,
     -10,
     -0x8000_0000,
+    0x1_0000_0001,
+    0x100_0000_0007,
+    0x5555_5555_5555_5555,
+    i64::MAX,
+    i64::MIN + 1,
 ];
 
 const NUMBERS: [i64; 26] = [

@@ -6,6 +6,8 @@
   (func $divide_u10 (param i32) (result i32) (i32.div_u (local.get 0) (i32.const 10)))
   (func $remainder_u10 (param i64) (result i64) (i64.rem_u (local.get 0) (i64.const 10)))
   (func $divide_u7 (param i32) (result i32) (i32.div_u (local.get 0) (i32.const 7)))
+  (func $remainder_s100 (param i32) (result i32) (i32.rem_s (local.get 0) (i32.const 100)))
+  (func $divide_s10 (param i64) (result i64) (i64.div_s (local.get 0) (i64.const 10)))
   (func $divide_s (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
   (func $shift (param i64 i64) (result i64) (i64.shl (local.get 0) (local.get 1)))
   (func $rotate (param i32 i32) (result i32) (i32.rotl (local.get 0) (local.get 1)))

@@ -128,3 +128,18 @@ fn the_walk_names_no_machine() {
         assert_eq!(named, None, "{}", file.display());
     }
 }
+
+/// Where something is on one machine, there it is on the other.
+#[test]
+fn both_machines_have_the_same_files() {
+    let jit = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/jit");
+    let files = |folder: &str| {
+        let entries = std::fs::read_dir(jit.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = entries.collect();
+        names.sort();
+        names
+    };
+    assert!(files("x86_64").len() > 10);
+    assert_eq!(files("x86_64"), files("aarch64"));
+    assert_eq!(files("x86_64/simd"), files("aarch64/simd"));
+}

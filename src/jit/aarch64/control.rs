@@ -1,7 +1,7 @@
 //! Frames, traps and calls, and what is put off to a function's end.
 
-use super::memory::{LDR_W, LDR_X};
-use super::{Assembler, CONTEXT, Cold, LINK, SP, V30, X0, X1, X16, X17, ZERO, asm, field};
+use super::encode::{LDR_W, LDR_X};
+use super::{Assembler, CONTEXT, Cold, LINK, SP, V30, V31, X0, X1, X16, X17, ZERO, asm, field};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
 use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Record, Src};
@@ -324,24 +324,36 @@ impl Assembler {
 }
 
 impl Assembler {
-    /// `dst = cond ? yes : dst`.
-    pub(super) fn select_impl(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src) {
+    /// See [`Masm::select`].
+    pub(super) fn select_impl(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src, no: Src) {
         match kind {
             Kind::I32 | Kind::I64 | Kind::Ref => {
-                let yes = self.in_reg(kind, yes);
-                self.conditional_select(cond, dst, yes);
+                // First, since what is far in the frame is reached through X16.
+                let yes = self.in_reg_or_zero(kind, yes, X17);
+                let no = self.in_reg_or_zero(kind, no, X16);
+                self.conditional_select(cond, dst, yes, no);
             }
             Kind::F32 | Kind::F64 => {
                 let width = if kind == Kind::F32 { Width::W32 } else { Width::W64 };
                 let yes = self.in_reg_or(kind, yes, Reg::vector(V30));
-                self.conditional_select_float(width, cond, dst, yes);
+                let no = self.in_reg_or(kind, no, Reg::vector(V31));
+                self.conditional_select_float(width, cond, dst, yes, no);
             }
             Kind::V128 => {
                 let mut skip = Label::default();
+                self.mov_impl(kind, Dst::Reg(dst), no);
                 self.branch(cond.negated(), &mut skip);
                 self.mov_impl(kind, Dst::Reg(dst), yes);
                 self.bind(&mut skip);
             }
+        }
+    }
+
+    /// As [`Assembler::in_reg_or`], for an instruction that reads the zero register.
+    fn in_reg_or_zero(&mut self, kind: Kind, src: Src, scratch: Reg) -> Reg {
+        match src {
+            Src::Imm(0) => Reg::general(ZERO),
+            src => self.in_reg_or(kind, src, scratch),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Integer arithmetic.
 
-use super::jumps::{OVERFLOW, condition_code};
+use super::jumps::OVERFLOW;
 use super::{Assembler, Cold, V31, X16, X17, asm, sized};
 use crate::jit::abi::TrapCode;
 use crate::jit::masm::{Dst, Label, Masm, Src};
@@ -186,6 +186,7 @@ impl Assembler {
                 (IntOp::RemU, Some(power)) => return self.low_bits(width, dst, lhs, power),
                 (IntOp::DivS, Some(power)) => return self.divide_by_power(width, dst, lhs, power),
                 (IntOp::RemS, Some(power)) => return self.remainder_by_power(width, dst, lhs, power),
+                _ if self.divide_by_reciprocal(op, width, dst, lhs, bits) => return,
                 _ => {}
             }
         }
@@ -351,23 +352,5 @@ impl Assembler {
                 sized!(self, width; tst a, b);
             }
         }
-    }
-
-    /// 0 or 1. `cset` is `csinc` of zeros with the opposite condition.
-    pub(super) fn set_impl(&mut self, cond: Cond, dst: Reg) {
-        self.buf.push_u32(0x1a9f_07e0 | (condition_code(cond) ^ 1) << 12 | u32::from(dst.number()));
-    }
-
-    /// `dst = cond ? yes : dst`, with all 64 bits: an i32's zero upper half moves along.
-    pub(super) fn conditional_select(&mut self, cond: Cond, dst: Reg, yes: Reg) {
-        let registers = u32::from(dst.number()) << 16 | u32::from(yes.number()) << 5 | u32::from(dst.number());
-        self.buf.push_u32(0x9a80_0000 | condition_code(cond) << 12 | registers);
-    }
-
-    /// As [`Assembler::conditional_select`], of scalar floats.
-    pub(super) fn conditional_select_float(&mut self, width: Width, cond: Cond, dst: Reg, yes: Reg) {
-        let double = if width == Width::W64 { 1 << 22 } else { 0 };
-        let registers = u32::from(dst.number()) << 16 | u32::from(yes.number()) << 5 | u32::from(dst.number());
-        self.buf.push_u32(0x1e20_0c00 | double | condition_code(cond) << 12 | registers);
     }
 }

@@ -130,8 +130,8 @@ impl Masm for Assembler {
         self.set_impl(cond, dst);
     }
 
-    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src) {
-        self.select_impl(kind, cond, dst, yes);
+    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src, no: Src) {
+        self.select_impl(kind, cond, dst, yes, no);
     }
 
     /// Nothing is in certain registers.

@@ -7,12 +7,14 @@
 
 mod control;
 mod convert;
+mod encode;
 mod float;
 mod int;
 mod jumps;
 mod masm;
 mod memory;
 mod moves;
+mod reciprocal;
 mod simd;
 mod stubs;
 

@@ -1,6 +1,6 @@
 //! Moves between registers, slots, constants and records.
 
-use super::memory::{LDR_D, LDR_Q, LDR_S, LDR_W, LDR_X, STR_D, STR_Q, STR_S, STR_X};
+use super::encode::{LDR_D, LDR_Q, LDR_S, LDR_W, LDR_X, STR_D, STR_Q, STR_S, STR_X};
 use super::{Assembler, V31, X16, X17, ZERO, asm, slot};
 use crate::jit::env::Kind;
 use crate::jit::masm::{Address, Dst, Src, is_vector};

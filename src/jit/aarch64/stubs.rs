@@ -2,7 +2,7 @@
 //!
 //! Compiled code leaves V8 to V15 alone, whose lower halves belong to the host.
 
-use super::memory::{LDR_X, STR_X};
+use super::encode::{LDR_X, STR_X};
 use super::{Assembler, CONTEXT, LINK, MEMORY, SP, V31, X0, X1, X16, X17, asm, x};
 use crate::jit::abi::{Activation, Context, FuncRef};
 use crate::jit::arrays::{copy_values, first_result, gather_params, spread_params, value};

@@ -222,8 +222,7 @@ impl<M: Masm> Walk<'_, M> {
     }
 
     fn select_into(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Operand, no: Operand) {
-        self.state.m.mov(kind, Dst::Reg(dst), no.src);
-        self.state.m.select(kind, cond, dst, yes.src);
+        self.state.m.select(kind, cond, dst, yes.src, no.src);
         self.state.release(yes);
         self.state.release(no);
         self.state.push_reg(kind, dst);

@@ -1,77 +1,15 @@
-//! Jumps, frames, traps and calls, and what is put off to a function's end.
+//! Frames, traps and calls, and what is put off to a function's end.
 
 use super::encode::{CMP, LEA, LOAD64};
 use super::{Assembler, Cold, R11, RSP, asm, field};
 use crate::jit::abi::{Context, FuncRef, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
-use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Record, Src};
+use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Src};
 use crate::jit::ops::{Cond, Width};
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
 
-/// The condition's code in `jcc`, `setcc` and `cmovcc`, for those that one flag test answers.
-pub(super) const fn condition_code(cond: Cond) -> Option<u8> {
-    Some(match cond {
-        Cond::Eq => 0x4,
-        Cond::Ne => 0x5,
-        Cond::LtS => 0xc,
-        Cond::LtU => 0x2,
-        Cond::GtS => 0xf,
-        Cond::GtU | Cond::FGt | Cond::FLt => 0x7,
-        Cond::LeS => 0xe,
-        Cond::LeU | Cond::FNotGt | Cond::FNotLt => 0x6,
-        Cond::GeS => 0xd,
-        Cond::GeU | Cond::FGe | Cond::FLe => 0x3,
-        Cond::FNotGe | Cond::FNotLe => 0x2,
-        Cond::FEq | Cond::FNe => return None,
-    })
-}
-
-const OVERFLOW: u8 = 0x0;
-pub(super) const PARITY: u8 = 0xa;
-pub(super) const NO_PARITY: u8 = 0xb;
-
 impl Assembler {
-    /// The displacement field of a jump that was just begun: final for a bound label, else a link of the label's chain.
-    pub(super) fn jump_field(&mut self, label: &mut Label) {
-        let at = self.buf.position();
-        if label.bound != 0 {
-            let target = label.bound - 1;
-            self.buf.push_i32(target.wrapping_sub(at + 4) as i32);
-        } else {
-            self.buf.push_u32(label.chain);
-            label.chain = at;
-        }
-    }
-
-    /// A backward jump that fits takes two bytes.
-    pub(super) fn short_jump(&mut self, opcode: u8, label: &Label) -> bool {
-        if label.bound == 0 {
-            return false;
-        }
-        let distance = i64::from(label.bound - 1) - i64::from(self.buf.position() + 2);
-        i8::try_from(distance).is_ok_and(|distance| {
-            self.buf.push(opcode);
-            self.buf.push_i8(distance);
-            true
-        })
-    }
-
-    pub(super) fn branch_code(&mut self, code: u8, label: &mut Label) {
-        if !self.short_jump(0x70 | code, label) {
-            self.buf.put(0x800f | u64::from(code) << 8, 2);
-            self.jump_field(label);
-        }
-    }
-
-    pub(super) fn parity_branch(&mut self, set: bool, label: &mut Label) {
-        self.branch_code(if set { PARITY } else { NO_PARITY }, label);
-    }
-
-    pub(super) fn overflow_branch(&mut self, label: &mut Label) {
-        self.branch_code(OVERFLOW, label);
-    }
-
     /// After a call through [`FuncRef::entry`]: leaves if it says so, and brings a float where compiled code expects it.
     pub(super) fn returned(&mut self, result: Option<Kind>) {
         self.note_call();
@@ -141,18 +79,6 @@ impl Assembler {
             Cold::Truncated { mut from, mut back, trunc } => {
                 self.bind(&mut from);
                 self.truncated(trunc, &mut back);
-            }
-        }
-    }
-
-    /// While labels are bound, a table's entries are as the displacements of jumps, from their own ends; now they become
-    /// distances from the table.
-    pub(super) fn finish_tables(&mut self, record: &mut impl Record) {
-        while let Some((table, count)) = self.tables.pop() {
-            record.table(table, table + 4 * count);
-            for entry in 0..count {
-                let at = table + 4 * entry;
-                self.buf.set_field(at, self.buf.field(at).wrapping_add(4 * entry + 4));
             }
         }
     }

@@ -344,7 +344,7 @@ impl Assembler {
         } else {
             self.imm(R11, 0);
             self.mov_impl(width.int(), Dst::Reg(dst), Src::Reg(lhs));
-            self.select(width.int(), Cond::Eq, dst, Src::Reg(R11));
+            self.select(width.int(), Cond::Eq, dst, Src::Reg(R11), Src::Reg(dst));
         }
     }
 
@@ -384,7 +384,7 @@ impl Assembler {
             Width::W64 => asm!(self; bsr Rq(t), Rq(s)),
         }
         self.imm(dst, ones);
-        self.select(width.int(), Cond::Ne, dst, Src::Reg(R11));
+        self.select(width.int(), Cond::Ne, dst, Src::Reg(R11), Src::Reg(dst));
         self.alu(XOR, width, dst, Src::Imm(u64::from(width.bits() - 1)));
     }
 
@@ -395,7 +395,7 @@ impl Assembler {
             Width::W64 => asm!(self; bsf Rq(t), Rq(s)),
         }
         self.imm(dst, u64::from(width.bits()));
-        self.select(width.int(), Cond::Ne, dst, Src::Reg(R11));
+        self.select(width.int(), Cond::Ne, dst, Src::Reg(R11), Src::Reg(dst));
     }
 
     /// Counts by shifting bits out, one by one: processors without `popcnt` are rare, and correct is enough.

@@ -1,7 +1,7 @@
 //! The assembler by meaning: where each request is answered.
 
-use super::control::{NO_PARITY, PARITY, condition_code};
 use super::encode::{LEA, LOAD64};
+use super::jumps::{NO_PARITY, PARITY, condition_code};
 use super::{Assembler, Cold, R11, RDI, asm, field};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, TableEntry, TrapCode};
 use crate::jit::env::Kind;
@@ -21,25 +21,7 @@ impl Masm for Assembler {
     }
 
     fn align(&mut self) {
-        /// The recommended forms of a no-op of 1 to 9 bytes.
-        const NOPS: [&[u8]; 10] = [
-            &[],
-            &[0x90],
-            &[0x66, 0x90],
-            &[0x0f, 0x1f, 0x00],
-            &[0x0f, 0x1f, 0x40, 0x00],
-            &[0x0f, 0x1f, 0x44, 0x00, 0x00],
-            &[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
-            &[0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00],
-            &[0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
-            &[0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
-        ];
-        let mut gap = (16 - self.buf.position() % 16) as usize % 16;
-        while gap > 0 {
-            let nop = NOPS[gap.min(9)];
-            self.buf.extend(nop);
-            gap -= nop.len();
-        }
+        self.align_impl();
     }
 
     fn prologue(&mut self, plan: &FramePlan) {
@@ -124,48 +106,19 @@ impl Masm for Assembler {
     }
 
     fn jump(&mut self, label: &mut Label) {
-        if !self.short_jump(0xeb, label) {
-            self.buf.push(0xe9);
-            self.jump_field(label);
-        }
+        self.jump_impl(label);
     }
 
     fn branch(&mut self, cond: Cond, label: &mut Label) {
-        match (condition_code(cond), cond) {
-            (Some(code), _) => self.branch_code(code, label),
-            (None, Cond::FEq) => {
-                let mut unordered = Label::default();
-                self.parity_branch(true, &mut unordered);
-                self.branch(Cond::Eq, label);
-                self.bind(&mut unordered);
-            }
-            (None, _) => {
-                self.parity_branch(true, label);
-                self.branch(Cond::Ne, label);
-            }
-        }
+        self.branch_impl(cond, label);
     }
 
     fn bind(&mut self, label: &mut Label) {
-        let here = self.buf.position();
-        let mut at = label.chain;
-        while at != 0 {
-            let next = self.buf.field(at);
-            self.buf.set_field(at, here.wrapping_sub(at + 4));
-            at = next;
-        }
-        *label = Label { bound: here + 1, chain: 0 };
-        self.zero_flag = None;
+        self.bind_impl(label);
     }
 
     fn jump_table(&mut self, index: Reg, scratch: Reg, count: u32) {
-        let (i, s, t) = (index.number(), scratch.number(), R11.number());
-        asm!(self; lea Rq(t), [rip + 0]);
-        let behind = self.buf.position();
-        asm!(self; movsxd Rq(s), DWORD [BYTE Rq(t) + Rq(i) * 4 + 0]; add Rq(s), Rq(t); jmp Rq(s));
-        let table = self.buf.position();
-        self.buf.set_field(behind - 4, table - behind);
-        self.tables.push((table, count));
+        self.jump_table_impl(index, scratch, count);
     }
 
     fn table_entry(&mut self, label: &mut Label) {
@@ -224,7 +177,8 @@ impl Masm for Assembler {
         asm!(self; movzx Rd(d), Rb(d));
     }
 
-    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src) {
+    fn select(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Src, no: Src) {
+        self.mov_impl(kind, Dst::Reg(dst), no);
         match condition_code(cond) {
             Some(code) if !is_vector(kind) => {
                 let yes = self.in_reg(kind, yes);

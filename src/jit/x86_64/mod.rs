@@ -7,6 +7,7 @@ mod convert;
 mod encode;
 mod float;
 mod int;
+mod jumps;
 mod masm;
 mod memory;
 mod moves;

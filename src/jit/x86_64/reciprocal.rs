@@ -77,7 +77,7 @@ impl Assembler {
 
     /// The quotient of a signed 32-bit number, rounded down, in R11.
     fn signed_product(&mut self, lhs: Reg, divisor: u32) {
-        let Reciprocal { by, shift, .. } = Reciprocal::signed(divisor);
+        let Reciprocal { by, shift, .. } = Reciprocal::signed(32, divisor.into());
         asm!(self; movsxd r11, Rd(lhs.number()));
         self.multiply_by_constant(R11, by);
         asm!(self; sar r11, BYTE shift as i8);

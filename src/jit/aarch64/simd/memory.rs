@@ -1,6 +1,6 @@
 //! Lanes in linear memory.
 
-use super::super::memory::lane_access;
+use super::super::encode::lane_access;
 use crate::jit::aarch64::{Assembler, V31};
 use crate::jit::lanes::Shape;
 use crate::jit::masm::Address;
