@@ -94,3 +94,65 @@ fn functions_of_more_than_a_mebibyte() {
     assert_eq!(call::<_, f64>(&wat, (0, 7)), 1.1 * 3.3);
     assert_eq!(call::<_, f64>(&wat, (13, 7)), (1.1 + 0.7 + 0.7) * 3.3);
 }
+
+/// On aarch64 calls between the ends of a module reach in the largest that there is; a larger one is refused, wherever it is compiled.
+#[test]
+fn calls_reach_through_the_largest_modules() {
+    // Four bytes of code for each target, whichever machine it is.
+    const TARGETS: usize = 7_000_000;
+    let padding = |targets: usize| {
+        let mut body = vec![0, 0x02, 0x40, 0x20, 0, 0x0e];
+        leb128(&mut body, targets);
+        body.resize(body.len() + targets + 1, 0);
+        body.extend([0x0b, 0x0b]);
+        body
+    };
+    // Each calls the other, which gives back one less.
+    let module = |targets: &[usize]| {
+        let last = (targets.len() + 1) as u8;
+        let call = |function: u8| {
+            vec![0, 0x20, 0, 0x45, 0x04, 0x40, 0x41, 42, 0x0f, 0x0b, 0x20, 0, 0x41, 1, 0x6b, 0x10, function, 0x0b]
+        };
+        let bodies: Vec<_> =
+            [call(last)].into_iter().chain(targets.iter().map(|&n| padding(n))).chain([call(0)]).collect();
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        section(&mut module, 1, &[2, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0]);
+        let types: Vec<u8> = (0..=last).map(|function| u8::from(function != 0 && function != last)).collect();
+        section(&mut module, 3, &[&[last + 1], &types[..]].concat());
+        section(&mut module, 7, &[1, 1, b'f', 0, 0]);
+        let mut code = vec![last + 1];
+        for body in bodies {
+            leb128(&mut code, body.len());
+            code.extend(body);
+        }
+        section(&mut module, 10, &code);
+        module
+    };
+    let engine = Engine::default();
+    // 133 MB and a little, of 134.2 MB.
+    let fits = module(&[TARGETS, TARGETS, TARGETS, TARGETS, 5_300_000]);
+    if cfg!(target_arch = "aarch64") {
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &Module::new(&engine, fits).unwrap(), &[]).unwrap();
+        let f = instance.get_typed_func::<i32, i32>(&mut store, "f").unwrap();
+        return assert_eq!(f.call(&mut store, 5).unwrap(), 42);
+    }
+    let aarch64 = kitbag::jit::Target::named("aarch64").unwrap();
+    engine.precompile_module_for(aarch64, &fits).unwrap();
+    let error = engine.precompile_module_for(aarch64, module(&[TARGETS; 5])).unwrap_err();
+    assert!(matches!(error, kitbag::Error::Limit(_)) && error.to_string().contains("too large"), "{error}");
+}
+
+fn section(module: &mut Vec<u8>, id: u8, contents: &[u8]) {
+    module.push(id);
+    leb128(module, contents.len());
+    module.extend_from_slice(contents);
+}
+
+fn leb128(bytes: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}

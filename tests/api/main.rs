@@ -7,6 +7,7 @@ mod exceptions;
 mod fuel;
 mod hammer;
 mod host;
+mod immediates;
 mod interrupts;
 mod limits;
 mod linking;
