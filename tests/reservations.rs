@@ -1,9 +1,9 @@
 //! Where the system refuses the addresses that memories like to reserve. In a process of its own, since the limit is the process'.
 //!
 //! # Safety
-//! One system call, which sets a limit.
+//! System calls that set a limit, and one that asks for addresses and gives them back.
 
-#![allow(unsafe_code, reason = "sets a limit of the process; see Safety above")]
+#![allow(unsafe_code, reason = "sets a limit of the process and asks whether it holds; see Safety above")]
 
 use kitbag::{Engine, Error, Linker, Memory, MemoryType, Module, Store, TrapCode};
 
@@ -20,6 +20,16 @@ fn limit_addresses(bytes: u64) -> u64 {
     }
 }
 
+/// Whether the system gives more addresses than that: an emulator of processes takes note of the limit and does nothing about it.
+fn gives_addresses(bytes: usize) -> bool {
+    // SAFETY: a new mapping, which nobody else knows and which is undone.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let place = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
+        place != libc::MAP_FAILED && libc::munmap(place, bytes) == 0
+    }
+}
+
 const GROW: &str = r#"(module (memory (export "memory") 1)
     (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
     (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0))))"#;
@@ -28,6 +38,9 @@ const GROW: &str = r#"(module (memory (export "memory") 1)
 fn memories_do_with_less_or_are_refused_with_an_error() {
     let guarded = Engine::default();
     let unlimited = limit_addresses(3 << 30);
+    if gives_addresses(4 << 30) {
+        return eprintln!("SKIPPED: the limit of addresses is not kept to here");
+    }
 
     // An engine that was made before relies on reservations: it says what there is none of.
     let refused = Memory::new(Store::new(&guarded, ()), MemoryType::new(1, None));

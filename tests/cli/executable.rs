@@ -20,7 +20,8 @@ fn runtime() -> &'static Path {
     static RUNTIME: OnceLock<PathBuf> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let stripped = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("runtime-{}", std::process::id()));
-        let tool = PathBuf::from(env!("CARGO_BIN_EXE_kitbag-tool"));
+        // Its own variable has a name that not every shell hands on to a compiler that it wraps.
+        let tool = Path::new(env!("CARGO_BIN_EXE_kitbag")).with_file_name("kitbag-tool");
         let done = Command::new("strip").arg("-o").arg(&stripped).arg(&tool).status();
         if done.is_ok_and(|status| status.success()) { stripped } else { tool }
     })
