@@ -71,6 +71,22 @@ fn before_the_head_is_sent() {
     wait(|| site.metric("handlers") == 0, || "handlers to end".to_owned());
 }
 
+/// An answer beyond its limit is no answer, also where all that it may have would go out at once.
+#[test]
+fn longer_than_its_limit() {
+    let print = "(call $print (i32.const 1024) (i32.const 1006))";
+    let text = format!("A: b\n\n{}", "x".repeat(1000));
+    let limits = "[serve.limits]\nresponse = \"2K\"".to_owned();
+    let site = Served::archive(&[
+        manifest(&(limits + &route("within", "") + &route("beyond", ""))),
+        stored("within.wat", module(&text, &print.repeat(2))),
+        stored("beyond.wat", module(&text, &print.repeat(4))),
+    ]);
+    assert_eq!(site.get("/within").body.len(), 2 * 1006 - 6);
+    assert_eq!(site.get("/beyond").status, 500);
+    site.says("beyond.wat: its answer is longer than the limit");
+}
+
 #[test]
 fn after_the_head_was_sent() {
     let site = site();

@@ -103,6 +103,14 @@ fn what_a_handler_is_told() {
     for name in ["HTTP_PROXY", "HTTP_AUTHORIZATION", "HTTP_FOO_BAR", "HTTP_CONTENT_LENGTH"] {
         assert_eq!(value(name), None, "{name}");
     }
+    // The host is a field by the one version and none by the other, and the target's where it has one.
+    let host = format!("HTTP_HOST={}\0", site.address);
+    assert!(told.contains(&host), "{told:?}");
+    let two = site.curl("/env/7", &["--http2-prior-knowledge"]).text();
+    assert!(two.contains(&host) && two.contains("SERVER_PROTOCOL=HTTP/2.0\0"), "{two:?}");
+    let absolute = site.raw(b"GET http://one/env/7 HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n");
+    let absolute = String::from_utf8_lossy(&absolute).into_owned();
+    assert!(absolute.contains("HTTP_HOST=one\0") && !absolute.contains("other"), "{absolute:?}");
     assert_eq!(site.get("/args/x?a=1&b%20c").text(), "/args\0-v\0a=1\0b%20c\0");
     // The modules are nobody's business, and neither is the manifest.
     let open = handlers(
