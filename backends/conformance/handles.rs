@@ -60,6 +60,7 @@ fn removed(scene: &mut Scene<'_>, dir: &dyn crate::Dir) {
     scene.holds("its metadata", dir.metadata().is_ok());
     let moved = scene.put("here", b"").and_then(|_| scene.dir.rename(at("here"), dir, at("there")));
     scene.same("a file moved into it", moved, Err(Error::NotFound));
+    scene.same("as if it were a directory", scene.dir.rename(at("here"), dir, at("there/")), Err(Error::NotFound));
 }
 
 /// Inodes tell objects apart and go with them.

@@ -21,7 +21,11 @@ impl Inner {
     /// # Errors
     /// As Linux answers, in its order.
     pub(super) fn rename(&self, from: &Spot<'_>, to: &Spot<'_>) -> Result<()> {
-        match (from.node.clone().ok_or(Error::NotFound)?, &to.node) {
+        let moved = from.node.clone().ok_or(Error::NotFound)?;
+        if to.dir.is_removed() {
+            return Err(Error::NotFound);
+        }
+        match (moved, &to.node) {
             (Found::Dir(node), None) => {
                 self.check_tree(&node, from, to)?;
                 self.rename_dir(from, to, &node, None)
@@ -48,7 +52,6 @@ impl Inner {
         match &to.node {
             _ if node.holds(&to.dir) => Err(Error::Invalid),
             Some(Found::Dir(target)) if target.holds(&from.dir) => Err(Error::NotEmpty),
-            None if to.dir.is_removed() => Err(Error::NotFound),
             _ => Ok(()),
         }
     }
@@ -70,9 +73,6 @@ impl Inner {
 
     /// A file of the upper hides what the lowers have at its new name; a whiteout comes when it is removed.
     fn rename_leaf(&self, from: &Spot<'_>, to: &Spot<'_>, leaf: Arc<Leaf>, target: Option<&Arc<Leaf>>) -> Result<()> {
-        if to.dir.is_removed() {
-            return Err(Error::NotFound);
-        }
         let ends = self.ends(from, to)?;
         self.copied_up(leaf, Contents::Whole)?;
         target.map_or(Ok(()), |target| self.before_removal(target))?;
