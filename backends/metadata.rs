@@ -43,7 +43,7 @@ pub struct Metadata {
     pub inode: u64,
     /// The device: tells file systems apart (two mounts of one file system share it).
     pub device: u64,
-    /// The number of names.
+    /// The number of names; 0 for what has been removed and is still open. Of directories otherwise each file system's own.
     pub links: u64,
     /// Unix permission bits (`0o7777`), for those who write them on; nothing here is decided by them.
     pub mode: u32,

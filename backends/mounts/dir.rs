@@ -358,7 +358,9 @@ impl Dir for MountDir {
             return Err(Error::NotFound);
         }
         if source.mount != goal.dir.mount {
-            return Err(Error::CrossDevice);
+            // The kernel looks for the new name first, of which a removed directory has none.
+            let removed = |dir: &Arc<dyn Dir>| dir.metadata().is_ok_and(|it| it.links == 0);
+            return Err(if goal.dir.dir.as_ref().is_some_and(removed) { Error::NotFound } else { Error::CrossDevice });
         }
         let goal = Last::new(goal).name(&MAKES)?;
         match &source.dir {

@@ -172,6 +172,15 @@ fn between_mounts_nothing_moves() {
     let (a, b) = (subdir(&*root, "a"), subdir(&*root, "b"));
     assert_eq!(a.rename(path("f"), &*b, path("new")), Err(Error::CrossDevice));
     assert_eq!(a.link(path("f"), Follow::No, &*b, path("new")), Err(Error::CrossDevice));
+    // As in the kernel, a new name is looked for before a link is judged, and after a rename is.
+    let gone = {
+        root.create_dir(path("b/gone")).unwrap();
+        let gone = subdir(&*root, "b/gone");
+        root.remove_dir(path("b/gone")).unwrap();
+        gone
+    };
+    assert_eq!(a.link(path("f"), Follow::No, &*gone, path("new")), Err(Error::NotFound));
+    assert_eq!(a.rename(path("f"), &*gone, path("new")), Err(Error::CrossDevice));
     assert_eq!(a.rename(path("f"), &*root, path("a/new")), Ok(()));
     assert_eq!(root.rename(path("a/new"), &*subdir(&*a, "d"), path("f")), Ok(()));
     assert_eq!(read(&*root, "a/d/f"), Ok("f".into()));
