@@ -100,11 +100,17 @@ fn point(entry: &Entry<'_, Rc<Spot>>) -> Option<PointId> {
     entry.node.as_ref()?.point
 }
 
+/// Whether the directory is open and no longer there: the kernel, which looks names up before it judges them, finds none in it.
+fn is_removed(spot: &Spot) -> bool {
+    spot.dir.as_ref().is_some_and(|dir| dir.metadata().is_ok_and(|it| it.links == 0))
+}
+
 /// Why a rename from or onto a point fails, in Linux' order.
 fn immovable(source: &Entry<'_, Rc<Spot>>, goal: &Entry<'_, Rc<Spot>>) -> Error {
     let is_dir = |spot: &Rc<Spot>| spot.kind == FileType::Directory;
     match (source.node.as_ref().map(is_dir), goal.node.as_ref().map(is_dir)) {
         (None, _) => Error::NotFound,
+        _ if is_removed(&goal.dir) => Error::NotFound,
         (Some(false), _) if source.slash || goal.slash => Error::NotDirectory,
         (Some(true), Some(false)) => Error::NotDirectory,
         (Some(false), Some(true)) => Error::IsDirectory,
@@ -358,9 +364,7 @@ impl Dir for MountDir {
             return Err(Error::NotFound);
         }
         if source.mount != goal.dir.mount {
-            // The kernel looks for the new name first, of which a removed directory has none.
-            let removed = |dir: &Arc<dyn Dir>| dir.metadata().is_ok_and(|it| it.links == 0);
-            return Err(if goal.dir.dir.as_ref().is_some_and(removed) { Error::NotFound } else { Error::CrossDevice });
+            return Err(if is_removed(&goal.dir) { Error::NotFound } else { Error::CrossDevice });
         }
         let goal = Last::new(goal).name(&MAKES)?;
         match &source.dir {

@@ -31,6 +31,14 @@ fn subdir(dir: &dyn Dir, at: &str) -> Arc<dyn Dir> {
     dir.open(path(at), OpenOptions::directory()).and_then(Node::dir).unwrap()
 }
 
+/// A directory that was made and removed and is still open.
+fn removed(dir: &dyn Dir, at: &str) -> Arc<dyn Dir> {
+    dir.create_dir(path(at)).unwrap();
+    let removed = subdir(dir, at);
+    dir.remove_dir(path(at)).unwrap();
+    removed
+}
+
 fn names(dir: &dyn Dir, at: &str) -> Vec<String> {
     let listing = subdir(dir, at).list().unwrap();
     let mut names: Vec<_> = listing.iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()).collect();
@@ -155,6 +163,8 @@ fn mount_points_stay() {
         assert!(root.rename(path(point), &*root, path("new")).is_err(), "{point}");
         assert!(root.rename(path("f"), &*root, path(point)).is_err(), "{point}");
     }
+    let gone = removed(&*root, "gone");
+    assert_eq!(root.rename(path("a"), &*gone, path("new")), Err(Error::NotFound));
     assert_eq!(root.create_dir(path("made/new")), Err(Error::ReadOnly));
     assert_eq!(root.open(path("made/new"), OpenOptions::write()).map(|_| ()), Err(Error::ReadOnly));
     assert_eq!(root.unlink(path("made/new")), Err(Error::NotFound));
@@ -173,12 +183,7 @@ fn between_mounts_nothing_moves() {
     assert_eq!(a.rename(path("f"), &*b, path("new")), Err(Error::CrossDevice));
     assert_eq!(a.link(path("f"), Follow::No, &*b, path("new")), Err(Error::CrossDevice));
     // As in the kernel, a new name is looked for before a link is judged, and after a rename is.
-    let gone = {
-        root.create_dir(path("b/gone")).unwrap();
-        let gone = subdir(&*root, "b/gone");
-        root.remove_dir(path("b/gone")).unwrap();
-        gone
-    };
+    let gone = removed(&*root, "b/gone");
     assert_eq!(a.link(path("f"), Follow::No, &*gone, path("new")), Err(Error::NotFound));
     assert_eq!(a.rename(path("f"), &*gone, path("new")), Err(Error::CrossDevice));
     assert_eq!(a.rename(path("f"), &*root, path("a/new")), Ok(()));
