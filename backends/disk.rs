@@ -46,7 +46,7 @@
 
 mod convert;
 #[cfg(all(test, feature = "memory", feature = "conformance"))]
-mod differential;
+pub(crate) mod differential;
 mod dir;
 mod file;
 mod open;

@@ -39,7 +39,7 @@ fn follow() -> impl Strategy<Value = Follow> {
     prop_oneof![Just(Follow::Yes), Just(Follow::No)]
 }
 
-fn options() -> impl Strategy<Value = OpenOptions> {
+pub(crate) fn options() -> impl Strategy<Value = OpenOptions> {
     let access = prop_oneof![
         3 => Just(Access { read: true, write: true }),
         2 => Just(Access { read: true, write: false }),

@@ -7,31 +7,14 @@ use proptest::prelude::*;
 use super::{FromVfs, ToVfs};
 use crate::conformance::operations::{Answer, Handles, Op};
 use crate::disk::Disk;
+use crate::disk::differential::options;
 use crate::memory::Memory;
-use crate::{Access, Create, FileSystem, Follow, OpenOptions, Result};
+use crate::{FileSystem, Follow, OpenOptions, Result};
 
 fn any_path() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![8 => "[abc]", 1 => Just("..".to_owned()), 1 => Just(".".to_owned())];
     let slash = prop_oneof![8 => Just(""), 1 => Just("/")];
     (prop::collection::vec(name, 1..4), slash).prop_map(|(names, slash)| (names.join("/") + slash).into_bytes())
-}
-
-fn options() -> impl Strategy<Value = OpenOptions> {
-    let access = prop_oneof![
-        3 => Just(Access { read: true, write: true }),
-        2 => Just(Access { read: true, write: false }),
-        1 => Just(Access { read: false, write: true }),
-        1 => Just(Access::default()),
-    ];
-    let create = prop_oneof![3 => Just(Create::No), 3 => Just(Create::IfMissing), 1 => Just(Create::New)];
-    let rarely = || prop::bool::weighted(0.15);
-    (access, create, rarely(), rarely()).prop_map(|(access, create, truncate, directory)| OpenOptions {
-        access,
-        create,
-        truncate,
-        directory,
-        ..OpenOptions::read()
-    })
 }
 
 /// Operations on names, from the root or from a directory that was just opened.
@@ -68,7 +51,13 @@ fn on_contents() -> impl Strategy<Value = Op> {
 
 /// What is done with handles that are let go of afterwards.
 fn act() -> impl Strategy<Value = Vec<Op>> {
-    let open = || (any_path(), options()).prop_map(|(path, options)| Op::Open { at: 0, path, options });
+    let open = || {
+        (any_path(), options()).prop_map(|(path, options)| Op::Open {
+            at: 0,
+            path,
+            options: OpenOptions { follow: Follow::Yes, ..options },
+        })
+    };
     let rename = (any_path(), any_path()).prop_map(|(path, new)| Op::Rename { at: 0, path, to: 0, new });
     let after = |op: Op, more: Vec<Op>| [vec![op], more].concat();
     prop_oneof![

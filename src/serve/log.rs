@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use hyper::{Method, Uri, Version};
 
+use super::state::lock;
+
 /// Bytes of each log that wait to be written, at the most.
 const HELD: usize = 4 << 20;
 
@@ -157,7 +159,7 @@ impl Log {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Served, deflated, manifest, module, route, stored, wait};
+use crate::harness::{ENDLESS, PATIENCE, Served, deflated, manifest, module, route, stored, wait};
 
 /// Descriptors that this process and the server may have.
 fn descriptors() -> usize {
@@ -158,11 +158,10 @@ fn a_body_that_trickles_in() {
 #[test]
 fn a_handler_whose_client_is_slow() {
     let limits = "[serve.limits]\ntime = \"2s\"\nstall = \"1h\"";
-    let forever = "(call $print (i32.const 1024) (i32.const 6))
-        (loop $again (call $print (i32.const 65536) (i32.const 65536)) (br $again))";
+    let forever = format!("(call $print (i32.const 1024) (i32.const 6)) {ENDLESS}");
     let site = Served::archive(&[
         manifest(&format!("{limits}{}", route("forever", ""))),
-        stored("forever.wat", module("A: b\n\n", forever)),
+        stored("forever.wat", module("A: b\n\n", &forever)),
     ]);
     let mut streams: Vec<_> = (0..4).map(|_| site.connect()).collect();
     for stream in &mut streams {

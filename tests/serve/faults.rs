@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
-use crate::harness::{Entry, Served, manifest, module, printer, route, stored, wait};
+use crate::harness::{ENDLESS, Entry, Served, manifest, module, printer, route, stored, wait};
 
 /// What curl ends with where an answer is cut: a part of a body, a stream that was reset.
 const CUT: [i32; 4] = [18, 56, 92, 52];
@@ -16,7 +16,6 @@ fn begun(then: &str) -> String {
 }
 
 fn site() -> Served {
-    let forever = "(loop $again (call $print (i32.const 65536) (i32.const 65536)) (br $again))";
     let sleep = "(i32.store8 (i32.const 2056) (i32.const 0)) (i32.store (i32.const 2064) (i32.const 1))
         (i64.store (i32.const 2072) (i64.const 0x7fffffffffffffff))
         (drop (call $poll_oneoff (i32.const 2048) (i32.const 3072) (i32.const 1) (i32.const 3200)))";
@@ -37,7 +36,7 @@ fn site() -> Served {
         ),
         ("half", begun("unreachable")),
         ("stuck", begun("(loop $again (br $again))")),
-        ("forever", begun(forever)),
+        ("forever", begun(ENDLESS)),
         ("good", printer("A: b\n\ngood")),
     ];
     let text = "[serve.limits]\ntime = \"1500ms\"\nmemory = \"16M\"\nresponse = \"2M\"\nhandlers = 16".to_owned();
@@ -159,7 +158,7 @@ fn too_many() {
 #[test]
 fn clients_that_are_killed() {
     let text = "[serve.limits]\ntime = \"1h\"".to_owned() + &route("spin", "") + &route("forever", "");
-    let forever = begun("(loop $again (call $print (i32.const 65536) (i32.const 65536)) (br $again))");
+    let forever = begun(ENDLESS);
     let spin = module("", "(loop $again (br $again))");
     let site = Served::archive(&[manifest(&text), stored("spin.wat", spin), stored("forever.wat", forever)]);
     for path in ["/spin", "/forever"] {

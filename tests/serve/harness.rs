@@ -235,6 +235,9 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The body of a module that prints for ever.
+pub(crate) const ENDLESS: &str = "(loop $again (call $print (i32.const 65536) (i32.const 65536)) (br $again))";
+
 /// A module in text, whose `_start` does `body`. It can print what lies in memory: `$print` takes an address and a length,
 /// and `data` is put at 1024.
 pub(crate) fn module(data: &str, body: &str) -> String {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Served, manifest, module, printer, route, stored, wait};
+use crate::harness::{ENDLESS, PATIENCE, Served, manifest, module, printer, route, stored, wait};
 
 // Types of frames (RFC 9113, 6).
 const DATA: u8 = 0;
@@ -180,11 +180,10 @@ fn continuations_for_ever() {
 #[test]
 fn windows_that_never_open() {
     let limits = "[serve.limits]\ntime = \"1s\"\nstall = \"1s\"\nidle = \"1h\"";
-    let forever = "(call $print (i32.const 1024) (i32.const 6))
-        (loop $again (call $print (i32.const 65536) (i32.const 65536)) (br $again))";
+    let forever = format!("(call $print (i32.const 1024) (i32.const 6)) {ENDLESS}");
     let site = Served::archive(&[
         manifest(&format!("{limits}{}\n[[route]]\npath = \"/*\"\nfiles = \".\"", route("forever", ""))),
-        stored("forever.wat", module("A: b\n\n", forever)),
+        stored("forever.wat", module("A: b\n\n", &forever)),
         stored("a", vec![7; 4 << 20]),
     ]);
     let mut client = Client::connect(&site, 0);

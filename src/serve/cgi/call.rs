@@ -14,6 +14,7 @@ use kitbag_fs::Bytes;
 
 use super::bell::Bell;
 use super::pool::Pool;
+use crate::serve::state::lock;
 use crate::wasi::{Clock, ClockId, Errno, Stream, SystemClock};
 use crate::{InterruptHandle, TrapCode};
 
@@ -95,9 +96,8 @@ impl Call {
         Arc::new(Call { state: Mutex::new(state), bell, pool, moved: Condvar::new(), limit })
     }
 
-    /// The state is whole after every step.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Waits for something to move; for ever without a time.

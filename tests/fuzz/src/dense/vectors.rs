@@ -180,42 +180,41 @@ impl Body<'_, '_> {
             0..3 => self.vector_binary(),
             3 => {
                 let op = self.chosen(UNARY)?;
-                self.operands(&[V128])?;
-                self.apply(op, &[V128], &[V128]);
-                Ok(())
+                self.on_vectors(op, 1, V128)
             }
             4 => self.vector_shift(),
             5..7 => {
                 let (op, wide) = self.chosen(FLOATS)?;
-                self.operands(&[V128, V128])?;
-                self.apply(op, &[V128, V128], &[V128]);
+                self.on_vectors(op, 2, V128)?;
                 self.canonical_lanes(wide);
                 Ok(())
             }
             7 => {
                 let (op, wide) = self.chosen(ROUNDED)?;
-                self.operands(&[V128])?;
-                self.apply(op, &[V128], &[V128]);
+                self.on_vectors(op, 1, V128)?;
                 self.canonical_lanes(wide);
                 Ok(())
             }
             8 => self.splat(),
             9 => {
                 let op = self.chosen(TESTS)?;
-                self.operands(&[V128])?;
-                self.apply(op, &[V128], &[I32]);
-                Ok(())
+                self.on_vectors(op, 1, I32)
             }
             10 => self.lane(),
             _ => self.mix(),
         }
     }
 
+    fn on_vectors(&mut self, op: I<'static>, count: usize, result: ValType) -> Result<()> {
+        let operands = &[V128; 2][..count];
+        self.operands(operands)?;
+        self.apply(op, operands, &[result]);
+        Ok(())
+    }
+
     pub(super) fn vector_binary(&mut self) -> Result<()> {
         let op = self.chosen(BINARY)?;
-        self.operands(&[V128, V128])?;
-        self.apply(op, &[V128, V128], &[V128]);
-        Ok(())
+        self.on_vectors(op, 2, V128)
     }
 
     fn vector_shift(&mut self) -> Result<()> {
