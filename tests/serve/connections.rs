@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{ENDLESS, PATIENCE, Served, deflated, manifest, module, route, stored, wait};
+use crate::harness::{Answer, ENDLESS, PATIENCE, Served, deflated, manifest, module, route, stored, wait};
 
 /// Descriptors that this process and the server may have.
 fn descriptors() -> usize {
@@ -149,9 +149,8 @@ fn a_body_that_trickles_in() {
         stream.write_all(&[7; 20_000]).unwrap();
         std::thread::sleep(Duration::from_millis(250));
     }
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+    let answer = Answer::receive(&mut stream);
+    assert_eq!((answer.status, answer.text().as_str()), (200, "done"));
 }
 
 /// A client that takes as much as it has to, and no more, does not lengthen the time of a handler that has more to say.
@@ -249,9 +248,8 @@ fn ending_gracefully() {
         assert_eq!(idle.read(&mut [0; 1]).unwrap_or(0), 0);
         wait(|| TcpStream::connect(site.address).is_err(), || "it to stop listening".to_owned());
         stream.write_all(b"body").unwrap();
-        let mut all = String::new();
-        stream.read_to_string(&mut all).unwrap();
-        assert!(all.starts_with("HTTP/1.1 200") && all.ends_with("done"), "{all}");
+        let answer = Answer::receive(&mut stream);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "done"));
         assert_eq!(site.ended(), Some(0));
     }
 }

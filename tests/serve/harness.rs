@@ -198,6 +198,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What comes until the server closes. The body is in one piece or in chunks, depending on whether the handler had ended when
+    /// the head was sent; which of the two is nobody's business but the connection's.
+    pub(crate) fn receive(stream: &mut TcpStream) -> Answer {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        let mut answer = Answer::parse(&all);
+        if answer.header("transfer-encoding") == "chunked" {
+            answer.body = unchunked(&answer.body);
+        }
+        answer
+    }
+
     /// Reads one whose body goes to the end.
     pub(crate) fn parse(bytes: &[u8]) -> Answer {
         let end = bytes
@@ -223,6 +235,27 @@ impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+}
+
+/// The body that these chunks are, which have to be whole.
+fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some((size, chunk, rest)) = first_chunk(chunks) {
+        match size {
+            0 if rest.is_empty() => return body,
+            _ => body.extend_from_slice(chunk),
+        }
+        chunks = rest;
+    }
+    panic!("no chunks as they should be: {}", chunks.escape_ascii())
+}
+
+/// The size of the first of them, what it holds, and the others.
+fn first_chunk(chunks: &[u8]) -> Option<(usize, &[u8], &[u8])> {
+    let end = chunks.windows(2).position(|two| two == b"\r\n")?;
+    let size = usize::from_str_radix(str::from_utf8(&chunks[..end]).ok()?, 16).ok()?;
+    let (chunk, rest) = chunks[end + 2..].split_at_checked(size)?;
+    Some((size, chunk, rest.strip_prefix(b"\r\n")?))
 }
 
 /// A folder of its own for one test.
