@@ -94,7 +94,7 @@ impl<'p, N> Place<'p, N> {
 pub fn resolve<T: Tree>(tree: &T, start: T::Node, path: &Path, follow: Follow) -> Result<T::Node> {
     let mut walk = Walk::new(tree, start, path);
     while let Some(step) = walk.step()? {
-        let node = tree.child(&walk.at, walk.name(&step))?.ok_or(Error::NotFound)?;
+        let node = walk.child(&step)?.ok_or(Error::NotFound)?;
         if step.last && !step.slash && !(follow == Follow::Yes && tree.kind(&node) == FileType::Symlink) {
             return Ok(node);
         }
@@ -112,7 +112,11 @@ pub fn resolve<T: Tree>(tree: &T, start: T::Node, path: &Path, follow: Follow) -
 pub fn locate<'p, T: Tree>(tree: &T, start: T::Node, path: &'p Path, follow: Follow) -> Result<Place<'p, T::Node>> {
     let mut walk = Walk::new(tree, start, path);
     while let Some(step) = walk.step()? {
-        let node = tree.child(&walk.at, walk.name(&step))?;
+        let node = match walk.child(&step) {
+            // Of what makes a name, only opening follows links, and it judges a slash after the last name before it looks that up.
+            Err(Error::NameTooLong) if follow == Follow::Yes && step.last && step.slash => None,
+            other => other?,
+        };
         if step.last {
             let leads_on =
                 |node: &T::Node| follow == Follow::Yes && !step.slash && tree.kind(node) == FileType::Symlink;
@@ -177,8 +181,10 @@ impl<'t, 'p, T: Tree> Walk<'t, 'p, T> {
         Walk { tree, at: start, depth: 0, text: Cow::Borrowed(path.as_bytes()), done: 0, links: 0, dotdot: false }
     }
 
-    fn name(&self, step: &Step) -> &[u8] {
-        &self.text[step.start..step.end]
+    /// What the name leads to in the directory reached. That it is too long can only be met in a link's target: a [`Path`] has no such name.
+    fn child(&self, step: &Step) -> Result<Option<T::Node>> {
+        let name = &self.text[step.start..step.end];
+        if name.len() > NAME_MAX { Err(Error::NameTooLong) } else { self.tree.child(&self.at, name) }
     }
 
     /// Goes through dots up to the next name.
@@ -192,7 +198,6 @@ impl<'t, 'p, T: Tree> Walk<'t, 'p, T> {
             match &rest[..length] {
                 b"." => self.dotdot = false,
                 b".." => self.up()?,
-                name if name.len() > NAME_MAX => return Err(Error::NameTooLong),
                 _ => {
                     let last = after.iter().all(|&byte| byte == b'/');
                     return Ok(Some(Step { start, end: self.done, last, slash: !after.is_empty() }));
@@ -348,6 +353,8 @@ mod tests {
         };
         const TOY: Toy = Toy(&[("", FileType::Directory, 0, ""), ("l", FileType::Symlink, 0, LONG)]);
         assert_eq!(resolve(&TOY, 0, path("l"), Follow::Yes), Err(Error::NameTooLong));
+        assert_eq!(locate(&TOY, 0, path("l"), Follow::Yes), Err(Error::NameTooLong));
+        assert_eq!(locate(&TOY, 0, path("l/x"), Follow::Yes), Err(Error::NameTooLong));
     }
 
     fn place(text: &'static str, follow: Follow) -> Result<Place<'static, usize>> {

@@ -171,6 +171,12 @@ fn dangling(scene: &mut Scene<'_>) -> Result<()> {
     scene.same("nothing made yet", scene.names("dir"), Ok(vec![]));
     scene.same("creation through one", scene.put("dangling", b"through").map(|_| ()), Ok(()));
     scene.same("what was made", scene.get("dir/made"), Ok("through".into()));
+    let long = "x".repeat(crate::NAME_MAX + 1);
+    for (link, slash, created) in [("long", "", Error::NameTooLong), ("longer", "/", Error::IsDirectory)] {
+        scene.symlink(&format!("{long}{slash}"), link)?;
+        scene.same("following one to a long name", scene.get(link), Err(Error::NameTooLong));
+        scene.same("creation through one to a long name", scene.put(link, b"").map(|_| ()), Err(created));
+    }
     Ok(())
 }
 
