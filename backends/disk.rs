@@ -43,12 +43,20 @@
 //!
 //! [`File::read_all`](crate::File::read_all) copies (up to [`READ_ALL_MAX`]), unless the process lets files be [mapped](crate::mapped): then small ones
 //! are read and large ones mapped, and whoever holds the bytes asks [`mapped::check`](crate::mapped::check) when done with them.
+//!
+//! # Positioned reads
+//!
+//! A read is one system call, into the caller's buffer. Where files are mapped, one that is read so often through a handle that mapping it
+//! would have cost less is mapped (from 64 KiB to 1 GiB, 1,024 at a time in a process), and reads are copies without a system call from then on. What they
+//! answer stays what the kernel would, whoever changes, shortens or extends the file; only the time of the last access, which the host
+//! may or may not keep, stays what it was.
 
 mod convert;
 #[cfg(all(test, feature = "memory", feature = "conformance"))]
 pub(crate) mod differential;
 mod dir;
 mod file;
+mod often;
 mod open;
 mod steps;
 #[cfg(all(test, feature = "conformance"))]

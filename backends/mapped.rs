@@ -2,7 +2,8 @@
 //!
 //! A mapping is the file itself: reading a page that the file no longer has raises `SIGBUS`, wherever in the process that
 //! happens. Unless the process opts in with [`enable`], nothing is mapped: [`File::read_all`](crate::File::read_all) of the disk copies, and
-//! an archive is read into memory. With it, both map, and the handler turns a lost page into a page of zeros and *marks* the
+//! an archive is read into memory. With it, both map, and so do files of the disk that are read often ([positioned
+//! reads](crate::disk#positioned-reads), which answer as before). The handler turns a lost page into a page of zeros and *marks* the
 //! mapping. Reading, inflating and verifying within this package ask for the mark afterwards and answer [`Error::Io`];
 //! whoever holds [`Bytes`] asks [`check`] when done with them:
 //!
@@ -46,6 +47,9 @@
 
 #![allow(unsafe_code, reason = "maps files and handles a signal; see the module's Safety section")]
 
+#[cfg(feature = "disk")]
+mod window;
+
 use std::ffi::{c_int, c_void};
 #[cfg(feature = "zip")]
 use std::fs::File;
@@ -53,17 +57,19 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use memmap2::Mmap;
 
 use crate::{Bytes, Error, Result};
+#[cfg(feature = "disk")]
+pub(crate) use window::Window;
 
 /// Whether files are mapped.
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Whether any mapping was ever marked: while none was, nobody has to look for one.
+/// Whether any mapping that is shared was ever marked: while none was, nobody has to look for one.
 static ANY_DAMAGE: AtomicBool = AtomicBool::new(false);
 
 /// All entries, the latest first.
@@ -82,6 +88,8 @@ struct Entry {
     start: AtomicUsize,
     /// 0 if the entry is not in use.
     end: AtomicUsize,
+    /// Whether there are [`Bytes`] of it, whose holders ask.
+    shared: AtomicBool,
     damaged: AtomicBool,
     next: *const Entry,
 }
@@ -121,6 +129,8 @@ pub fn enabled() -> bool {
 /// [`Error::Io`]: the file was shortened, and some of the bytes may have read as zeros.
 #[inline]
 pub fn check(bytes: &[u8]) -> Result<()> {
+    // What was read before stays before.
+    fence(Ordering::Acquire);
     if ANY_DAMAGE.load(Ordering::Acquire) { check_entry(bytes) } else { Ok(()) }
 }
 
@@ -128,7 +138,7 @@ pub fn check(bytes: &[u8]) -> Result<()> {
 fn check_entry(bytes: &[u8]) -> Result<()> {
     let entry = if bytes.is_empty() { None } else { find(bytes.as_ptr() as usize) };
     match entry {
-        Some((entry, _)) if entry.damaged.load(Ordering::Acquire) => Err(Error::Io),
+        Some((entry, _)) if entry.is_damaged() => Err(Error::Io),
         _ => Ok(()),
     }
 }
@@ -174,17 +184,24 @@ fn read(file: &File, size: u64) -> io::Result<Bytes> {
 /// # Errors
 /// Those of mapping.
 pub(crate) fn map(file: &impl AsFd) -> io::Result<Bytes> {
-    debug_assert!(enabled());
-    // SAFETY: only after `enable`, whose caller promised that nobody relies on the bytes staying what they are; pages that are lost
-    // are replaced.
-    let map = unsafe { Mmap::map(file.as_fd().as_raw_fd())? };
-    Ok(Bytes::from_owner(Mapping { entry: Entry::of(&map), map }))
+    Ok(Bytes::from_owner(Mapping::of(file, true)?))
 }
 
 /// A mapping that is registered.
 struct Mapping {
     entry: &'static Entry,
     map: Mmap,
+}
+
+impl Mapping {
+    /// All of the file, for [`Bytes`] or not.
+    fn of(file: &impl AsFd, shared: bool) -> io::Result<Mapping> {
+        debug_assert!(enabled());
+        // SAFETY: only after `enable`, whose caller promised that nobody relies on the bytes staying what they are; pages that are
+        // lost are replaced.
+        let map = unsafe { Mmap::map(file.as_fd().as_raw_fd())? };
+        Ok(Mapping { entry: Entry::of(&map, shared), map })
+    }
 }
 
 impl AsRef<[u8]> for Mapping {
@@ -203,10 +220,11 @@ impl Drop for Mapping {
 
 impl Entry {
     /// The entry of a new mapping.
-    fn of(map: &[u8]) -> &'static Entry {
+    fn of(map: &[u8], shared: bool) -> &'static Entry {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = free.pop().unwrap_or_else(Entry::another);
         let range = map.as_ptr_range();
+        entry.shared.store(shared, Ordering::Relaxed);
         entry.damaged.store(false, Ordering::Relaxed);
         entry.start.store(range.start as usize, Ordering::Release);
         entry.end.store(range.end as usize, Ordering::Release);
@@ -216,10 +234,18 @@ impl Entry {
     /// One more, which is not in use. Only for who holds the lock of those that are free.
     fn another() -> &'static Entry {
         let next = ENTRIES.load(Ordering::Acquire);
-        let (start, end) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let entry = Box::leak(Box::new(Entry { start, end, damaged: AtomicBool::new(false), next }));
+        let [start, end] = [0; 2].map(AtomicUsize::new);
+        let [shared, damaged] = [false; 2].map(AtomicBool::new);
+        let entry = Box::leak(Box::new(Entry { start, end, shared, damaged, next }));
         ENTRIES.store(entry, Ordering::Release);
         entry
+    }
+
+    /// Whether pages of it were lost, by what was read of it until now.
+    fn is_damaged(&self) -> bool {
+        // What was read before stays before.
+        fence(Ordering::Acquire);
+        self.damaged.load(Ordering::Acquire)
     }
 
     /// The range, if the entry is in use and does not change just now.
@@ -277,7 +303,9 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
 fn replace(address: usize) -> bool {
     let Some((entry, end)) = find(address) else { return false };
     entry.damaged.store(true, Ordering::SeqCst);
-    ANY_DAMAGE.store(true, Ordering::SeqCst);
+    if entry.shared.load(Ordering::Relaxed) {
+        ANY_DAMAGE.store(true, Ordering::SeqCst);
+    }
     let start = address & !(PAGE.load(Ordering::Relaxed) - 1);
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     // SAFETY: the place of `errno` is this thread's. The range is of a mapping that lives, since it is being read, and only its

@@ -10,6 +10,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Manner;
 use super::convert::{failed, metadata, timestamps};
+use super::often::Often;
 use crate::{Access, Bytes, Error, File, FileType, Metadata, Result, SetTimes, mapped};
 
 /// The largest file that [`File::read_all`] copies; a larger one is [`Error::TooLarge`] unless it is mapped.
@@ -28,6 +29,7 @@ pub(super) struct DiskFile {
     fd: OwnedFd,
     access: Access,
     manner: Manner,
+    often: Often,
     /// Held while appending, since where that ended is told by the descriptor's one position.
     appending: Mutex<()>,
 }
@@ -52,7 +54,7 @@ fn in_range(offset: u64, length: u64) -> Result<()> {
 
 impl DiskFile {
     pub(super) fn new(fd: OwnedFd, access: Access, manner: Manner) -> DiskFile {
-        DiskFile { fd, access, manner, appending: Mutex::new(()) }
+        DiskFile { fd, access, manner, often: Often::new(), appending: Mutex::new(()) }
     }
 
     fn readable(&self) -> Result<&OwnedFd> {
@@ -124,6 +126,9 @@ impl File for DiskFile {
         let buffer = &mut buffer[..length];
         if buffer.is_empty() {
             return Ok(0);
+        }
+        if self.often.fill(fd, buffer, offset) {
+            return Ok(buffer.len());
         }
         match retried(|| rustix::io::pread(fd, &mut *buffer, offset)) {
             Err(Error::IllegalSeek) => retried(|| rustix::io::read(fd, &mut *buffer)),

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use kitbag_fs::disk::Disk;
 use kitbag_fs::zip::{Options, Problem, Zip, ZipError};
 use kitbag_fs::{Bytes, Dir, Error, File, FileSystem, OpenOptions, Path, mapped};
+use rustix::process::{Resource, Rlimit};
 
 /// Says to a process which case is its own.
 const CASE: &str = "KITBAG_TEST_CASE";
@@ -186,6 +187,121 @@ fn readers_while_files_shrink() {
     });
 }
 
+/// How often `path` is mapped in this process.
+fn mappings_of(path: &HostPath) -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.ends_with(path.to_str().unwrap())).count()
+}
+
+/// A handle on `name` of a disk that has read it often.
+fn read_often(disk: &Disk, name: &str, all: &[u8]) -> Arc<dyn File> {
+    let (file, mut buffer) = (open(disk, name), [0; 100]);
+    for offset in (0..all.len() - 100).step_by(all.len() / 300) {
+        assert_eq!(file.read_at(&mut buffer, offset as u64), Ok(100));
+        assert!(buffer == all[offset..offset + 100]);
+    }
+    file
+}
+
+/// A file that is read out of a mapping answers what the kernel does.
+#[test]
+fn files_that_are_read_often() {
+    passes("files_that_are_read_often", || {
+        enable();
+        let (folder, all) = (tempfile::tempdir().unwrap(), contents());
+        let path = written(&folder, "a", &all);
+        let disk = Disk::read_only(folder.path()).unwrap();
+        let [file, again] = [(), ()].map(|()| read_often(&disk, "a", &all));
+        assert_eq!(mappings_of(&path), 2);
+        let size = all.len() as u64;
+        let read = |file: &Arc<dyn File>, length: usize, offset: u64| {
+            let mut buffer = vec![1; length];
+            file.read_at(&mut buffer, offset).map(|count| buffer[..count].to_vec())
+        };
+        let end = &all[all.len() - 5000..];
+        assert!(read(&file, 10_000, size - 5000).unwrap() == end);
+        assert!(read(&file, 5000, size - 5000).unwrap() == end);
+        for offset in [size, size + 1, u64::MAX - 10, u64::MAX] {
+            assert_eq!(read(&file, 10_000, offset), Ok(vec![]));
+        }
+        // What is written shows, and what is added.
+        let host = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&host, b"written", 5000).unwrap();
+        assert_eq!(read(&file, 7, 5000), Ok(b"written".to_vec()));
+        std::os::unix::fs::FileExt::write_all_at(&host, b"added", size).unwrap();
+        assert_eq!(read(&file, 100, size), Ok(b"added".to_vec()));
+        // The end falls into a page: what the mapping shows behind it are zeros.
+        shorten(&path, 10_000);
+        assert_eq!(read(&file, 100, 9_990).map(|bytes| bytes == all[9_990..10_000]), Ok(true));
+        assert_eq!((read(&file, 100, 10_001), read(&again, 100, 500_000)), (Ok(vec![]), Ok(vec![])));
+        assert!(read(&again, 10_000, 0).unwrap()[5007..] == all[5007..10_000]);
+        // And once it is longer than ever, the kernel knows that.
+        fs::write(&path, [&all[..], &all[..]].concat()).unwrap();
+        for file in [&file, &again] {
+            assert!(read(file, all.len(), size).unwrap() == all);
+        }
+        assert_eq!(mapped::check(&open(&disk, "a").read_all().unwrap()), Ok(()));
+        drop((file, again));
+        assert_eq!(mappings_of(&path), 0);
+    });
+}
+
+/// Readers on several threads, while the end of a file without a single zero moves forth and back, most often through the page they read.
+#[test]
+fn files_that_are_read_often_while_they_shrink() {
+    passes("files_that_are_read_often_while_they_shrink", || {
+        enable();
+        let (folder, all) = (tempfile::tempdir().unwrap(), vec![7; 256 << 10]);
+        let path = written(&folder, "a", &all);
+        let disk = Disk::read_only(folder.path()).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut buffer = [0; 1000];
+                    while !done.load(Ordering::Relaxed) {
+                        let file = open(&disk, "a");
+                        for round in 0..500_u64 {
+                            let offset = 196_608 + round * 79 % 3000;
+                            let count = file.read_at(&mut buffer, offset).unwrap();
+                            assert!(buffer[..count].iter().all(|&byte| byte == 7), "zeros at {offset}");
+                        }
+                    }
+                });
+            }
+            let host = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            for round in 0..3000_u64 {
+                let size = if round % 10 == 0 { round * 61 } else { 196_608 + round * 613 % 4096 };
+                host.set_len(size).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&host, &all[usize::try_from(size).unwrap()..], size).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+/// Of a thousand handles and more, as many map as may, and all read.
+#[test]
+fn more_files_that_are_read_often_than_are_mapped() {
+    passes("more_files_that_are_read_often_than_are_mapped", || {
+        enable();
+        let limits = rustix::process::getrlimit(Resource::Nofile);
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }).unwrap();
+        let (folder, all) = (tempfile::tempdir().unwrap(), vec![7; 64 << 10]);
+        let path = written(&folder, "a", &all);
+        written(&folder, "short", &all[1..]);
+        let disk = Disk::read_only(folder.path()).unwrap();
+        let mut files: Vec<_> = (0..1000).map(|_| read_often(&disk, "a", &all)).collect();
+        assert_eq!(mappings_of(&path), 1000);
+        files.extend((0..100).map(|_| read_often(&disk, "a", &all)));
+        assert_eq!(mappings_of(&path), 1024);
+        files.truncate(1000);
+        assert_eq!(mappings_of(&path), 1000);
+        let _short = read_often(&disk, "short", &all[1..]);
+        assert_eq!(mappings_of(&folder.path().join("short")), 0);
+    });
+}
+
 /// Without the opt-in, nothing is mapped.
 #[test]
 fn copies_without_the_handler() {
@@ -195,6 +311,8 @@ fn copies_without_the_handler() {
         let disk = Disk::read_only(folder.path()).unwrap();
         let zip = Zip::open(&paths[1], &Options::new()).unwrap();
         let bytes = open(&disk, "a").read_all().unwrap();
+        drop(read_often(&disk, "a", &all));
+        assert_eq!(mappings_of(&paths[0]), 0);
         paths.iter().for_each(|path| shorten(path, 0));
         assert!(bytes == all);
         assert!(open(&zip, "stored1").read_all().unwrap() == all);
