@@ -5,7 +5,12 @@
 //! compared with what native read before a time counts.
 //!
 //! Native gets the tree by its absolute path, as the guest gets it by `/share`. Since the kernel walks the whole of that path each
-//! time and a guest's only from the mount on, there is a line for native in the tree as `.` too.
+//! time and a guest's only from the mount on, there is a line for native in the tree as `.` too. Files are mapped, as the command has it.
+//!
+//! # Safety
+//! Nothing here relies on the contents of files that others may write to.
+
+#![allow(unsafe_code, reason = "lets files be mapped; see the Safety section")]
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -189,6 +194,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 fn main() {
+    // SAFETY: see the file's Safety section.
+    unsafe { kitbag_fs::mapped::enable() }.expect("the handler for pages that are lost");
     let named = |name| std::env::var_os(name).map(PathBuf::from);
     let (Some(wasm), Some(source), Some(tree)) = (named("FSBENCH"), named("FSBENCH_C"), named("FSBENCH_TREE")) else {
         println!(
