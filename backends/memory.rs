@@ -34,6 +34,7 @@ mod quota;
 mod space;
 #[cfg(all(test, feature = "conformance"))]
 mod tests;
+mod times;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -47,6 +48,7 @@ use dir::MemoryDir;
 use quota::{Charge, Quota};
 pub use quota::{Limits, Used};
 use space::Space;
+use times::{Times, TimesCell};
 
 /// A file system in memory. It lives as long as any handle on it.
 pub struct Memory {
@@ -153,34 +155,26 @@ struct Attributes {
     device: u64,
     /// The number of names; of a directory, whether it has its one.
     links: AtomicU64,
-    times: RwLock<Times>,
+    times: TimesCell,
     /// Gives the inode back when the object goes.
     _charge: Charge,
-}
-
-#[derive(Clone, Copy)]
-struct Times {
-    accessed: Timestamp,
-    modified: Timestamp,
-    changed: Timestamp,
 }
 
 impl Attributes {
     fn new(inode: u64, device: u64, charge: Charge) -> Attributes {
         let now = now();
         let times = Times { accessed: now, modified: now, changed: now };
-        Attributes { inode, device, links: AtomicU64::new(1), times: RwLock::new(times), _charge: charge }
+        Attributes { inode, device, links: AtomicU64::new(1), times: TimesCell::new(times), _charge: charge }
     }
 
     fn metadata(&self, kind: crate::FileType, size: u64, mode: u32) -> Metadata {
-        let Times { accessed, modified, changed } = *self.times.read().unwrap_or_else(PoisonError::into_inner);
+        let Times { accessed, modified, changed } = self.times.get();
         let links = self.links.load(Ordering::Relaxed);
         Metadata { kind, size, inode: self.inode, device: self.device, links, mode, accessed, modified, changed }
     }
 
     fn change_times(&self, change: impl FnOnce(&mut Times, Timestamp)) {
-        let mut times = self.times.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut times, now());
+        self.times.change(|times| change(times, now()));
     }
 
     /// The contents changed.

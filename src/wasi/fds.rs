@@ -66,11 +66,22 @@ pub fn fd_fdstat_set_rights(_: &mut [u8], ctx: &mut WasiCtx, fd: u32, base: u64,
 /// # Errors
 /// `EBADF`, `EFAULT`, `ENOTCAPABLE`, `EIO`.
 pub fn fd_filestat_get(memory: &mut [u8], ctx: &mut WasiCtx, fd: u32, stat: u32) -> Result<(), Errno> {
-    guest::put(memory, stat, filestat_of(ctx, fd)?)
+    put_metadata(memory, ctx, fd, stat, filestat)
 }
 
-pub(crate) fn filestat_of(ctx: &WasiCtx, fd: u32) -> Result<[u8; 64], Errno> {
-    Ok(filestat(&ctx.table.metadata(fd)?))
+/// Puts the metadata of what is open where a record of theirs is to be.
+#[inline]
+pub(crate) fn put_metadata<const N: usize>(
+    memory: &mut [u8],
+    ctx: &WasiCtx,
+    fd: u32,
+    stat: u32,
+    write: impl FnOnce(&mut [u8; N], &Metadata),
+) -> Result<(), Errno> {
+    match ctx.table.metadata(fd) {
+        Ok(ref metadata) => guest::record_mut(memory, stat).map(|record| write(record, metadata)),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Sets times of what is open (`futimens`).

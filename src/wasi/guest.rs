@@ -39,9 +39,14 @@ pub(crate) fn check_array(memory: &[u8], pointer: u32, count: u32, size: u32) ->
 /// Writes `value` at `pointer`.
 #[inline]
 pub(crate) fn put<const N: usize>(memory: &mut [u8], pointer: u32, value: [u8; N]) -> Result<(), Errno> {
-    let start = pointer as usize;
-    *memory.get_mut(start..).and_then(<[u8]>::first_chunk_mut).ok_or(Errno::Fault)? = value;
+    *record_mut(memory, pointer)? = value;
     Ok(())
+}
+
+/// The place of a record at `pointer`.
+#[inline]
+pub(crate) fn record_mut<const N: usize>(memory: &mut [u8], pointer: u32) -> Result<&mut [u8; N], Errno> {
+    memory.get_mut(pointer as usize..).and_then(<[u8]>::first_chunk_mut).ok_or(Errno::Fault)
 }
 
 /// Writes a `u32` (a size, a descriptor).

@@ -3,7 +3,7 @@
 //! Paths are checked here, once ([`Path::new`]), and resolved by the file system, which keeps them beneath the
 //! directory they start from. A path that leads out, an absolute one among them, is `EPERM`, as in wasmtime.
 
-use kitbag_fs::{Access, Create, Dir, Follow, OpenOptions, PATH_MAX, Path};
+use kitbag_fs::{Access, Create, Dir, Follow, Metadata, OpenOptions, PATH_MAX, Path};
 
 use super::table::{Descriptor, Granted, Slot};
 use super::types::{FdFlags, LookupFlags, OFlags, Rights, filestat};
@@ -110,21 +110,25 @@ pub fn path_filestat_get(
     path_len: u32,
     stat: u32,
 ) -> Result<(), Errno> {
-    let record = filestat_of(memory, ctx, fd, lookup, path, path_len)?;
-    guest::put(memory, stat, record)
+    put_metadata(memory, ctx, fd, lookup, [path, path_len, stat], filestat)
 }
 
-pub(crate) fn filestat_of(
-    memory: &[u8],
+/// Puts the metadata of what a path leads to where a record of theirs is to be. They are written from where the file system put
+/// them: they are large, and a copy that begins right after they were written waits for the stores.
+#[inline]
+pub(crate) fn put_metadata<const N: usize>(
+    memory: &mut [u8],
     ctx: &WasiCtx,
     fd: u32,
     lookup: u32,
-    path: u32,
-    path_len: u32,
-) -> Result<[u8; 64], Errno> {
+    [path, path_len, stat]: [u32; 3],
+    write: impl FnOnce(&mut [u8; N], &Metadata),
+) -> Result<(), Errno> {
     let dir = ctx.dir(fd, Rights::PATH_FILESTAT_GET)?;
-    let metadata = dir.stat(ctx.path(memory, path, path_len)?, LookupFlags::follow(lookup)?)?;
-    Ok(filestat(&metadata))
+    match dir.stat(ctx.path(memory, path, path_len)?, LookupFlags::follow(lookup)?) {
+        Ok(ref metadata) => guest::record_mut(memory, stat).map(|record| write(record, metadata)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sets times of what a path leads to (`utimensat`).

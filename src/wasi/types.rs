@@ -248,20 +248,18 @@ pub(crate) fn timestamp(time: Timestamp) -> u64 {
 }
 
 /// The record `filestat`.
-pub(crate) fn filestat(metadata: &Metadata) -> [u8; 64] {
-    let mut record = [0; 64];
+pub(crate) fn filestat(record: &mut [u8; 64], metadata: &Metadata) {
     let words = [
-        (0, metadata.device),
-        (8, metadata.inode),
-        (16, filetype(metadata.kind).into()),
-        (24, metadata.links),
-        (32, metadata.size),
-        (40, timestamp(metadata.accessed)),
-        (48, timestamp(metadata.modified)),
-        (56, timestamp(metadata.changed)),
+        metadata.device,
+        metadata.inode,
+        filetype(metadata.kind).into(),
+        metadata.links,
+        metadata.size,
+        timestamp(metadata.accessed),
+        timestamp(metadata.modified),
+        timestamp(metadata.changed),
     ];
-    words.iter().for_each(|(at, word)| record[*at..at + 8].copy_from_slice(&word.to_le_bytes()));
-    record
+    record.as_chunks_mut().0.iter_mut().zip(words).for_each(|(field, word)| *field = word.to_le_bytes());
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 //! `filestat` has 56 bytes, since its `nlink` is a `u32`; `fd_seek` counts its `whence` from the position; a subscription has 56 bytes,
 //! since one for a clock begins with an identifier of its own.
 
+use kitbag_fs::Metadata;
+
 use super::poll::{ClockLayout, poll_with};
 pub use super::preview1::*;
-use super::{Errno, WasiCtx, fds, files, guest, paths};
+use super::types::filestat;
+use super::{Errno, WasiCtx, fds, files, paths};
 
 /// Bytes of the record `filestat`, now and then.
 const NOW: usize = 64;
@@ -39,8 +42,7 @@ pub fn fd_seek(
 /// # Errors
 /// The same.
 pub fn fd_filestat_get(memory: &mut [u8], ctx: &mut WasiCtx, fd: u32, stat: u32) -> Result<(), Errno> {
-    let record = fds::filestat_of(ctx, fd)?;
-    guest::put(memory, stat, shorten(&record))
+    fds::put_metadata(memory, ctx, fd, stat, shorter)
 }
 
 /// [`path_filestat_get`](paths::path_filestat_get), with a smaller record.
@@ -56,8 +58,7 @@ pub fn path_filestat_get(
     path_len: u32,
     stat: u32,
 ) -> Result<(), Errno> {
-    let record = paths::filestat_of(memory, ctx, fd, lookup, path, path_len)?;
-    guest::put(memory, stat, shorten(&record))
+    paths::put_metadata(memory, ctx, fd, lookup, [path, path_len, stat], shorter)
 }
 
 /// [`poll_oneoff`](super::poll::poll_oneoff), with larger subscriptions.
@@ -76,11 +77,11 @@ pub fn poll_oneoff(
 }
 
 /// The type's byte and the count of links share a word here.
-fn shorten(record: &[u8; NOW]) -> [u8; THEN] {
-    let links = u32::try_from(guest::u64_at(record, 24)).unwrap_or(u32::MAX);
-    let mut short = [0; THEN];
+fn shorter(short: &mut [u8; THEN], metadata: &Metadata) {
+    let mut record = [0; NOW];
+    filestat(&mut record, metadata);
+    let links = u32::try_from(metadata.links).unwrap_or(u32::MAX);
     short[..20].copy_from_slice(&record[..20]);
     short[20..24].copy_from_slice(&links.to_le_bytes());
     short[24..].copy_from_slice(&record[32..]);
-    short
 }
