@@ -5,6 +5,9 @@
 //! into, zeros show behind the end. Therefore each copy is followed by a look at the page *behind* what was copied: if that is there, the
 //! file reached that far, and no end was in what was copied. The last page has none behind it and is left to the kernel.
 //!
+//! While the file is cut short and written again, a copy may show zeros that were there in between. So may a read by the kernel, which
+//! looks at the size before it copies.
+//!
 //! What other processes and this one write shows, since the mapping is shared with them; what the file gains behind the mapping is
 //! the kernel's to read.
 
