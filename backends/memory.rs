@@ -20,6 +20,7 @@
 //! take alone: a path is resolved in one state of the tree, so that a concurrent rename can neither lead it
 //! astray nor out of its handle, and nothing is counted or allocated on the way. A lock per
 //! directory lost: it costs an atomic operation per name instead of per path, and needs an order of locking for renames.
+//! Whole paths are noted beside (`paths.rs`), so that most lookups are one.
 //! Files have a lock each for their contents; writers of one file do not disturb anyone else.
 //!
 //! Contents are chunks of up to 64 KiB, so that holes cost nothing and growing moves nothing; [`File::read_all`](crate::File::read_all)
@@ -30,6 +31,7 @@
 mod content;
 mod dir;
 mod file;
+mod paths;
 mod quota;
 mod space;
 #[cfg(all(test, feature = "conformance"))]
@@ -135,7 +137,19 @@ impl Shared {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Space> {
-        self.space.read().unwrap_or_else(PoisonError::into_inner)
+        let space = self.space.read().unwrap_or_else(PoisonError::into_inner);
+        if space.is_forgetful() { self.remember(space) } else { space }
+    }
+
+    #[cold]
+    fn remember<'s>(&'s self, forgetful: RwLockReadGuard<'s, Space>) -> RwLockReadGuard<'s, Space> {
+        drop(forgetful);
+        let mut space = self.write();
+        // Another thread may have been here first.
+        if space.is_forgetful() {
+            space.note_all();
+        }
+        RwLockWriteGuard::downgrade(space)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Space> {
@@ -167,6 +181,7 @@ impl Attributes {
         Attributes { inode, device, links: AtomicU64::new(1), times: TimesCell::new(times), _charge: charge }
     }
 
+    #[inline(always)]
     fn metadata(&self, kind: crate::FileType, size: u64, mode: u32) -> Metadata {
         let Times { accessed, modified, changed } = self.times.get();
         let links = self.links.load(Ordering::Relaxed);

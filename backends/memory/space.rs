@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Attributes;
 use super::file::FileNode;
+use super::paths::{Joined, Paths, Whole};
 use super::quota::{Charge, Quota};
 use crate::resolve::{Entry, Place, Tree, locate, resolve};
 use crate::{DirEntry, Error, FileType, Follow, Listing, Metadata, Path, Result};
@@ -21,6 +22,8 @@ pub(super) struct DirNode {
     pub(super) attributes: Attributes,
     /// The directory above; means nothing once the name is gone.
     parent: DirId,
+    /// Its path, once it has been noted.
+    whole: Option<Whole>,
     children: HashMap<Box<[u8]>, Child>,
     subdirs: u64,
     /// The names as they are now, once somebody has asked.
@@ -62,6 +65,9 @@ pub(super) struct Spot<'p> {
 pub(super) struct Space {
     dirs: Vec<Option<DirNode>>,
     free: Vec<DirId>,
+    /// How many names there are.
+    names: usize,
+    paths: Paths,
 }
 
 impl LinkNode {
@@ -85,6 +91,7 @@ impl DirNode {
         DirNode {
             attributes,
             parent,
+            whole: None,
             children: HashMap::new(),
             subdirs: 0,
             listing: OnceLock::new(),
@@ -177,7 +184,8 @@ impl<'p> Spot<'p> {
 
 impl Space {
     pub(super) fn new(root: Attributes) -> Space {
-        Space { dirs: vec![Some(DirNode::new(root, ROOT))], free: Vec::new() }
+        let dirs = vec![Some(DirNode::new(root, ROOT))];
+        Space { dirs, free: Vec::new(), names: 0, paths: Paths::default() }
     }
 
     pub(super) fn dir(&self, id: DirId) -> &DirNode {
@@ -205,7 +213,60 @@ impl Space {
     }
 
     pub(super) fn resolve(&self, start: DirId, path: &Path, follow: Follow) -> Result<Found<'_>> {
+        match self.probe(start, path.as_bytes()) {
+            Some(Child::Link(_)) if follow == Follow::Yes => {}
+            Some(child) => return Ok(child.found()),
+            None => self.paths.walk(),
+        }
         resolve(&self, Found::Dir(start), path, follow)
+    }
+
+    /// What has the path, if it is noted. `None` says nothing about whether it is there.
+    fn probe(&self, start: DirId, path: &[u8]) -> Option<&Child> {
+        if start == ROOT {
+            return self.paths.get(path);
+        }
+        self.paths.get(Joined::new(self.path(start)?, path)?.as_bytes())
+    }
+
+    /// The path of a directory, if it is noted.
+    fn path(&self, id: DirId) -> Option<&[u8]> {
+        if id == ROOT { Some(b"") } else { self.paths.place(self.dir(id).whole.as_ref()?) }
+    }
+
+    fn joined(&self, dir: DirId, name: &[u8]) -> Option<Joined> {
+        Joined::new(self.path(dir)?, name)
+    }
+
+    /// Notes what the name of `dir` means.
+    fn note(&mut self, dir: DirId, name: &[u8], child: Child) {
+        let Some(path) = self.joined(dir, name) else { return };
+        let below = if let Child::Dir(id) = child { Some(id) } else { None };
+        let whole = self.paths.note(&path, child);
+        if let Some(id) = below {
+            self.dir_mut(id).whole = whole;
+        }
+    }
+
+    /// Whether [`Space::note_all`] is due.
+    pub(super) fn is_forgetful(&self) -> bool {
+        self.paths.want(self.names)
+    }
+
+    /// Notes all paths, from the root on.
+    pub(super) fn note_all(&mut self) {
+        let mut left = vec![ROOT];
+        while let Some(dir) = left.pop() {
+            let children: Vec<_> =
+                self.dir(dir).children.iter().map(|(name, child)| (name.clone(), child.clone())).collect();
+            for (name, child) in children {
+                if let Child::Dir(id) = child {
+                    left.push(id);
+                }
+                self.note(dir, &name, child);
+            }
+        }
+        self.paths.recall();
     }
 
     pub(super) fn place<'p>(&self, start: DirId, path: &'p Path, follow: Follow) -> Result<Place<'p, Found<'_>>> {
@@ -247,14 +308,27 @@ impl Space {
             self.dir_mut(dir).subdirs += 1;
         }
         self.attributes(child.found()).touch_changed();
+        self.note(dir, name, child.clone());
         self.dir_mut(dir).children.insert(name.into(), child);
+        self.names += 1;
         self.dir_mut(dir).touch();
     }
 
     /// Takes the name away, and says what had it.
     pub(super) fn detach(&mut self, dir: DirId, name: &[u8]) -> Result<Child> {
         let child = self.dir_mut(dir).children.remove(name).ok_or(Error::NotFound)?;
-        self.dir_mut(dir).subdirs -= u64::from(child.is_dir());
+        self.names -= 1;
+        if let Some(path) = self.joined(dir, name) {
+            self.paths.remove(&path);
+        }
+        if let Child::Dir(id) = child {
+            self.dir_mut(dir).subdirs -= 1;
+            // What lies in it has another path now.
+            if self.path(id).is_some() && !self.is_empty(id) {
+                self.paths.forget_all();
+            }
+            self.dir_mut(id).whole = None;
+        }
         self.dir_mut(dir).touch();
         Ok(child)
     }
@@ -311,6 +385,7 @@ impl<'s> Tree for &'s Space {
         node.kind()
     }
 
+    #[inline(always)]
     fn child(&self, dir: &Found<'s>, name: &[u8]) -> Result<Option<Found<'s>>> {
         let space: &'s Space = self;
         match dir {
@@ -331,5 +406,21 @@ impl<'s> Tree for &'s Space {
             Found::Link(link) => Ok(Cow::Borrowed(link.target())),
             _ => Err(Error::Invalid),
         }
+    }
+}
+
+#[cfg(test)]
+impl Space {
+    pub(super) fn names(&self) -> usize {
+        self.names
+    }
+
+    /// How many paths are noted. Each leads where it does name by name.
+    pub(super) fn check_paths(&self) -> usize {
+        let lead = |(path, child): (&[u8], &Child)| {
+            let there = resolve(&self, Found::Dir(ROOT), Path::new(path).unwrap(), Follow::No).unwrap();
+            assert!(there.to_child().same(child), "{}", path.escape_ascii());
+        };
+        self.paths.all().map(lead).count()
     }
 }

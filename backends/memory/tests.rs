@@ -203,3 +203,58 @@ fn remove_all(dir: &dyn Dir) {
         }
     }
 }
+
+/// Names that come, go and move, among them directories that are not empty; now and then enough lookups that all paths are found out
+/// again. What is noted is never wrong, and whole after that.
+#[test]
+fn paths_lead_where_names_do() {
+    let files = Memory::new();
+    let root = files.root().unwrap();
+    let mut state = 1u64;
+    let mut draw = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let (mut noted, mut moved) = (0, 0);
+    for round in 0..4_000 {
+        let mut spell = || {
+            let names: Vec<_> = (0..=draw(3)).map(|_| ["a", "b", "c", "d"][draw(4) as usize]).collect();
+            names.join("/")
+        };
+        let (from, to) = (spell(), spell());
+        match draw(8) {
+            0 | 1 => _ = root.create_dir(path(&from)),
+            2 => _ = put(&*root, &from, b"x"),
+            3 => _ = root.symlink(b"a/b", path(&from)),
+            4 => _ = root.link(path(&from), Follow::No, &*root, path(&to)),
+            5 => _ = root.unlink(path(&from)).or_else(|_| root.remove_dir(path(&from))),
+            _ => moved += usize::from(root.rename(path(&from), &*root, path(&to)).is_ok()),
+        }
+        if let Ok(dir) = root.open(path(&from), OpenOptions::directory()).and_then(Node::dir) {
+            let by_handle = dir.stat(path("a/b"), Follow::No).map(|it| it.inode);
+            let by_path = root.stat(path(&format!("{from}/a/b")), Follow::No).map(|it| it.inode);
+            assert_eq!(by_handle, by_path, "{from} in round {round}");
+        }
+        noted = noted.max(files.root.shared().read().check_paths());
+        if draw(50) == 0 {
+            let names = files.root.shared().read().names();
+            (0..=names).for_each(|_| assert!(root.stat(path("./nowhere"), Follow::No).is_err()));
+            assert_eq!(files.root.shared().read().check_paths(), names);
+        }
+    }
+    assert!(noted > 20 && moved > 100, "{noted} names at most, {moved} moves");
+}
+
+/// A directory that is gone shares its path with another.
+#[test]
+fn what_is_gone_has_no_path() {
+    let files = Memory::new();
+    let root = files.root().unwrap();
+    root.create_dir(path("a")).unwrap();
+    let gone = root.open(path("a"), OpenOptions::directory()).unwrap().dir().unwrap();
+    root.remove_dir(path("a")).unwrap();
+    root.create_dir(path("a")).unwrap();
+    put(&*root, "a/b", b"x").unwrap();
+    assert_eq!(gone.stat(path("b"), Follow::Yes).unwrap_err(), Error::NotFound);
+    assert!(root.stat(path("a/b"), Follow::Yes).is_ok());
+}

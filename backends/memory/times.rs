@@ -12,7 +12,7 @@ pub(super) struct Times {
     pub(super) changed: Timestamp,
 }
 
-/// How often a reader tries without the lock.
+/// How often a reader that was disturbed tries again without the lock.
 const TRIES: u32 = 4;
 
 /// A sequence lock. Every lookup of metadata reads times, and a lock's two atomic operations would be a tenth of it.
@@ -29,14 +29,24 @@ impl TimesCell {
     }
 
     /// All three as they were at one moment.
+    #[inline(always)]
     pub(super) fn get(&self) -> Times {
-        for _ in 0..TRIES {
-            let before = self.version.load(Ordering::Acquire);
-            let times = self.load();
-            fence(Ordering::Acquire);
-            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
-                return times;
-            }
+        self.attempt().unwrap_or_else(|| self.get_disturbed())
+    }
+
+    /// `None` if they were being written.
+    #[inline(always)]
+    fn attempt(&self) -> Option<Times> {
+        let before = self.version.load(Ordering::Acquire);
+        let times = self.load();
+        fence(Ordering::Acquire);
+        (before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before).then_some(times)
+    }
+
+    #[cold]
+    fn get_disturbed(&self) -> Times {
+        if let Some(times) = (0..TRIES).find_map(|_| self.attempt()) {
+            return times;
         }
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.load()
@@ -53,6 +63,7 @@ impl TimesCell {
         self.version.store(before + 2, Ordering::Release);
     }
 
+    #[inline(always)]
     fn load(&self) -> Times {
         let words = self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
         let time = |at: usize| (u128::from(words[at]) | u128::from(words[at + 1]) << 64).cast_signed();

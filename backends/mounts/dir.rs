@@ -148,12 +148,12 @@ impl MountDir {
         own.filter(|own| Arc::ptr_eq(&own.table, &self.table)).ok_or(Error::CrossDevice)
     }
 
-    /// The file system's directory that answers for all of `path`, and the path from there, if that can be told without
-    /// a walk; `name` says that the last name is not followed. What it answers with [`Error::NotPermitted`] has to be walked all the same,
+    /// Where there are mounts beneath: the file system's directory that answers for all of `path`, and the path from there, if that
+    /// can be told without a walk; `name` says that the last name is not followed. What it answers with [`Error::NotPermitted`] has to be walked all the same,
     /// since the way out of that directory may be a way to another place here.
     fn shortcut<'p>(&self, path: &'p Path, name: bool) -> Option<(Arc<dyn Dir>, &'p Path)> {
         let dir = self.dir.as_ref().filter(|_| !self.table.always_walk)?;
-        let Some(point) = self.point else { return Some((Arc::clone(dir), path)) };
+        let point = self.point?;
         let bytes = path.as_bytes();
         let end = bytes.iter().position(|&byte| byte == b'/').unwrap_or(bytes.len());
         let (first, rest) = bytes.split_at(end);
@@ -182,9 +182,12 @@ impl MountDir {
 
     /// What a file system that answers for all of `path` says, if one does.
     fn forward<T>(&self, path: &Path, name: bool, ask: impl FnOnce(&dyn Dir, &Path) -> Result<T>) -> Option<Result<T>> {
+        if let (true, Some(dir)) = (self.is_plain(), &self.dir) {
+            return Some(ask(&**dir, path));
+        }
         let (dir, rest) = self.shortcut(path, name)?;
         match ask(&*dir, rest) {
-            Err(Error::NotPermitted) if !self.is_plain() => None,
+            Err(Error::NotPermitted) => None,
             answer => Some(answer),
         }
     }
