@@ -13,12 +13,15 @@
 //! | [`report`] | errors in one line, exit statuses |
 //! | [`pipe`] | what a closed standard output means |
 //! | [`mapping`] | archives and modules as memory |
+//! | `heap` | how malloc is to behave in a server |
 
 mod args;
 mod cache;
 mod compile;
 mod demo;
 mod execute;
+#[cfg(target_env = "gnu")]
+mod heap;
 mod inspect;
 mod manual;
 mod mapping;

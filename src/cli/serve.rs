@@ -12,6 +12,8 @@ use super::report::{Failure, cause, note};
 /// # Errors
 /// What is wrong with the bundle, and an address that cannot be listened on.
 pub(super) fn serve(options: &Serve) -> Result<i32, Failure> {
+    #[cfg(target_env = "gnu")]
+    super::heap::start_without_caches_of_threads();
     let server = Server::bind(&options.bundle, settings(options)).map_err(|error| failure(options, &error))?;
     note(format_args!("serving {} at http://{}/", options.bundle.display(), server.address()));
     if let Some(address) = server.metrics_address() {

@@ -1,8 +1,9 @@
-//! The thread that waits for signals, looks after the bundle and shows metrics.
+//! The thread that waits for signals, looks after the bundle and the heap, and shows metrics.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::net::TcpListener as StdListener;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::MissedTickBehavior;
 
 use super::body::Body;
+use super::heap;
 use super::pages;
 use super::reload::{Changing, Reloading};
 use super::state::Shared;
 
-/// How often the bundle is looked at.
+/// How often the bundle is looked at, and memory given back.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a client may take for the head of a request for metrics.
@@ -87,6 +89,7 @@ pub(super) async fn run(
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut changing = Changing::default();
+    let mut answered = 0;
     // One at a time; the process can be told to end meanwhile.
     let mut reload: Option<Task<()>> = None;
     loop {
@@ -101,19 +104,26 @@ pub(super) async fn run(
             if signals.hang_up.poll_recv(cx).is_ready() {
                 return Poll::Ready(Event::Reload);
             }
-            if reloading.watch && look.poll_tick(cx).is_ready() {
+            if look.poll_tick(cx).is_ready() {
                 return Poll::Ready(Event::Look);
             }
             Poll::Pending
         });
         match event.await {
             Event::Stop => break,
-            Event::Look if !reloading.has_changed(&mut changing) => {}
-            Event::Reload | Event::Look => {
-                let (reloading, shared) = (Arc::clone(reloading), Arc::clone(shared));
-                reload = Some(tokio::task::spawn_blocking(move || reloading.reload(&shared)));
+            Event::Look => {
+                let before = mem::replace(&mut answered, shared.metrics.requests.total());
+                if answered != before {
+                    heap::give_back();
+                }
+                if !(reloading.watch && reloading.has_changed(&mut changing)) {
+                    continue;
+                }
             }
+            Event::Reload => {}
         }
+        let (reloading, shared) = (Arc::clone(reloading), Arc::clone(shared));
+        reload = Some(tokio::task::spawn_blocking(move || reloading.reload(&shared)));
     }
     _ = workers.stop.send(true);
     let mut tick = tokio::time::interval(Duration::from_millis(10));

@@ -47,6 +47,11 @@ impl Gauge {
     pub(super) fn now(&self) -> u64 {
         self.now.load(Relaxed)
     }
+
+    /// How many there have been.
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
 }
 
 impl Drop for Entered<'_> {
@@ -86,11 +91,11 @@ impl Metrics {
             _ = write!(text, "# HELP kitbag_{name} {help}\n# TYPE kitbag_{name} {kind}\nkitbag_{name} {value}\n");
         };
         say("gauge", "connections", "Open connections.", self.connections.now());
-        say("counter", "connections_total", "Connections accepted.", self.connections.total.load(Relaxed));
+        say("counter", "connections_total", "Connections accepted.", self.connections.total());
         say("gauge", "requests", "Requests being answered.", self.requests.now());
-        say("counter", "requests_total", "Requests.", self.requests.total.load(Relaxed));
+        say("counter", "requests_total", "Requests.", self.requests.total());
         say("gauge", "handlers", "Handlers running.", self.handlers.now());
-        say("counter", "handlers_total", "Handlers run.", self.handlers.total.load(Relaxed));
+        say("counter", "handlers_total", "Handlers run.", self.handlers.total());
         say("gauge", "handlers_waiting", "Requests that wait for a handler.", waiting as u64);
         say("counter", "handler_failures_total", "Handlers that failed.", self.failures.get());
         say("counter", "refused_total", "Requests that were too many.", self.refused.get());

@@ -31,6 +31,7 @@
 //! | `cgi` | handlers |
 //! | `connection`, `body`, `exchange` | bytes, and what is counted of them |
 //! | `log`, `metrics`, `pages`, `state` | what is said and shown |
+//! | `control`, `reload`, `heap` | what is done beside answering |
 
 mod answer;
 mod body;
@@ -41,6 +42,7 @@ mod control;
 mod encoding;
 mod exchange;
 mod files;
+mod heap;
 mod log;
 mod metrics;
 mod pages;
