@@ -143,6 +143,43 @@ fn calls_reach_through_the_largest_modules() {
     assert!(matches!(error, kitbag::Error::Limit(_)) && error.to_string().contains("too large"), "{error}");
 }
 
+/// Where a store is several to the machine, what lay before the end of the memory was written although the last of it trapped.
+#[test]
+fn of_a_store_that_traps_nothing_is_written() {
+    let stores = [
+        ("i32.store16", "i32.const -1", 2),
+        ("i32.store", "i32.const -1", 4),
+        ("i64.store", "i64.const -1", 8),
+        ("f32.store", "f32.reinterpret_i32 (i32.const -1)", 4),
+        ("f64.store", "f64.reinterpret_i64 (i64.const -1)", 8),
+        ("v128.store", "i32x4.splat (i32.const -1)", 16),
+        ("v128.store64_lane", "i32x4.splat (i32.const -1)", 8),
+    ];
+    let engine = Engine::default();
+    for (op, value, size) in stores {
+        let lane = if op.ends_with("lane") { "1" } else { "" };
+        for (offset, missing) in [(0, 1), (0, size - 1), (8, 1), (0x301, 1), (0x1001, size - 1), (0x8001, 1)] {
+            let at = 0x1_0000 - size + missing - offset;
+            let wat = format!(
+                r#"(module (memory (export "m") 1)
+                    (func (export "f") (param i32) ({op} offset={offset} {lane} (local.get 0) ({value})))
+                    (func (export "g") ({op} offset={offset} {lane} (i32.const {at}) ({value}))))"#
+            );
+            let module = Module::new(&engine, &wat).unwrap();
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            let by_local = instance.get_typed_func::<(u32,), ()>(&mut store, "f").unwrap();
+            let by_constant = instance.get_typed_func::<(), ()>(&mut store, "g").unwrap();
+            by_local.call(&mut store, (at,)).unwrap_err();
+            by_constant.call(&mut store, ()).unwrap_err();
+            let memory = instance.get_memory(&mut store, "m").unwrap();
+            assert!(memory.data(&store).iter().all(|&byte| byte == 0), "{op} offset={offset}, {missing} outside");
+            by_local.call(&mut store, (at - missing,)).unwrap();
+            assert!(memory.data(&store).ends_with(&[0xff; 2]), "{op} offset={offset}");
+        }
+    }
+}
+
 fn section(module: &mut Vec<u8>, id: u8, contents: &[u8]) {
     module.push(id);
     leb128(module, contents.len());

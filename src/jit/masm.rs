@@ -239,6 +239,12 @@ pub(crate) trait Masm: Machine {
     fn fused_multiply_add(&mut self, shape: Shape, negated: bool, dst: Reg, lhs: Reg, rhs: Reg, addend: Reg);
 
     // Linear memory.
+    /// Before a store to memory whose end is found by a fault: has it fault before it has written anything. Gives the address to store
+    /// to, which is good for that one store. Nothing is needed where the machine's stores are all or nothing.
+    #[inline(always)]
+    fn touch(&mut self, _size: u64, to: Address) -> Address {
+        to
+    }
     fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address);
     fn store_lane(&mut self, shape: Shape, lane: u8, to: Address, src: Reg);
     fn load(&mut self, op: Load, dst: Reg, from: Address);

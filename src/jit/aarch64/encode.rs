@@ -53,7 +53,7 @@ fn three_registers(dst: Reg, lhs: Reg, rhs: Reg) -> u32 {
 }
 
 impl Assembler {
-    /// Reads or writes register `t`, which is not X16.
+    /// Reads or writes register `t`, which is not X16. X16 can be the base where the instruction [holds](Self::holds_offset) the offset.
     pub(super) fn access(&mut self, op: Access, t: u8, place: Address) {
         let Address { base, index, offset, index64 } = place;
         match index {
@@ -74,10 +74,19 @@ impl Assembler {
         }
     }
 
-    /// The fields of an offset that an instruction can hold: in units of the access, or a small one in bytes.
+    /// Whether an access of `size` bytes to a base and this offset is one instruction.
+    pub(super) fn holds_offset(size: u64, offset: i32) -> bool {
+        Self::scaled_field(size.trailing_zeros(), offset).is_some()
+    }
+
     fn offset_field(op: Access, offset: i32) -> Option<u32> {
-        let units = offset >> op.scale;
-        if units << op.scale == offset && (0..0x1000).contains(&units) {
+        Self::scaled_field(op.scale, offset)
+    }
+
+    /// The fields of an offset that an instruction can hold: in units of the access, or a small one in bytes.
+    fn scaled_field(scale: u32, offset: i32) -> Option<u32> {
+        let units = offset >> scale;
+        if units << scale == offset && (0..0x1000).contains(&units) {
             Some(0x3900_0000 | (units as u32) << 10)
         } else if (-256..256).contains(&offset) {
             Some(0x3800_0000 | (offset as u32 & 0x1ff) << 12)

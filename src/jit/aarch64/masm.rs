@@ -229,6 +229,10 @@ impl Masm for Assembler {
         self.fused_multiply_add_impl(shape, negated, dst.number(), (lhs.number(), rhs.number(), addend.number()));
     }
 
+    fn touch(&mut self, size: u64, to: Address) -> Address {
+        self.touch_impl(size, to)
+    }
+
     fn load_lane(&mut self, shape: Shape, lane: u8, dst: Reg, vector: Reg, from: Address) {
         self.load_lane_impl(shape, lane, dst, vector, from);
     }

@@ -40,6 +40,33 @@ impl Assembler {
         }
     }
 
+    /// Reads the last byte that is going to be written. A store that is not aligned may be several to the machine, and what lies
+    /// before the page that faults may be written by then; a load that faults leaves nothing. The address that it gives
+    /// may be in X16.
+    pub(super) fn touch_impl(&mut self, size: u64, to: Address) -> Address {
+        let last = size as i32 - 1;
+        if last == 0 {
+            return to;
+        }
+        let is_near = Self::holds_offset(size, to.offset) && (0..0x1000 - last).contains(&to.offset);
+        let place = match to.index {
+            None if is_near => to,
+            Some(index) if is_near => {
+                self.add_index(X16, to.base, index, to.index64);
+                Address { base: X16, index: None, ..to }
+            }
+            index => {
+                self.add_offset(X16, to.base, to.offset.into());
+                if let Some(index) = index {
+                    self.add_index(X16, X16, index, to.index64);
+                }
+                Address { base: X16, index: None, offset: 0, ..to }
+            }
+        };
+        self.access(LDR_B, ZERO, Address { offset: place.offset + last, ..place });
+        place
+    }
+
     /// `src` is no slot.
     pub(super) fn store_impl(&mut self, op: Store, to: Address, src: Src) {
         let (access, s) = match (op, src) {

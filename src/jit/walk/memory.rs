@@ -16,6 +16,8 @@ const FOUR_GIB: u64 = 1 << 32;
 /// A place in linear memory, and the temporaries that it keeps busy.
 pub(super) struct Place {
     pub(super) address: Address,
+    /// Whether a fault is what tells that it lies outside.
+    guarded: bool,
     temps: [Option<Reg>; 2],
 }
 
@@ -56,7 +58,7 @@ impl<M: Masm> Walk<'_, M> {
         if !matches!(value.src, Src::Imm(_)) || op == Store::V128 {
             self.state.in_reg(&mut value);
         }
-        if let Some(place) = self.place_in_memory(memarg, size) {
+        if let Some(place) = self.place_to_store(memarg, size) {
             self.state.m.store(op, place.address, value.src);
             for operand in place.operands() {
                 self.state.release(operand);
@@ -76,7 +78,17 @@ impl<M: Masm> Walk<'_, M> {
         }
         let reg = self.state.in_reg(&mut index);
         let address = Address { base: M::MEMORY, index: Some(reg), offset: memarg.offset as i32, index64: false };
-        Some(Place { address, temps: [index.temp, None] })
+        Some(Place { address, guarded: true, temps: [index.temp, None] })
+    }
+
+    /// As [`Walk::place_in_memory`], for a store, of which nothing is to be seen where it traps.
+    #[inline(always)]
+    pub(super) fn place_to_store(&mut self, memarg: MemArg, size: u64) -> Option<Place> {
+        let mut place = self.place_in_memory(memarg, size)?;
+        if place.guarded {
+            place.address = self.state.m.touch(size, place.address);
+        }
+        Some(place)
     }
 
     fn place_of_any_kind(&mut self, index: Operand, memarg: MemArg, size: u64) -> Option<Place> {
@@ -92,13 +104,13 @@ impl<M: Masm> Walk<'_, M> {
         let reg = self.state.in_reg(&mut index);
         if memarg.offset + size <= MEMORY_GUARD {
             let address = Address { base, index: Some(reg), offset: memarg.offset as i32, index64: false };
-            return Some(Place { address, temps: [index.temp, base_temp] });
+            return Some(Place { address, guarded: true, temps: [index.temp, base_temp] });
         }
         let sum = self.sum(index, memarg.offset);
         self.state.m.compare(Width::W64, Src::Reg(sum), Src::Imm(FOUR_GIB));
         self.state.m.trap_if(Cond::GtU, TrapCode::MemoryOutOfBounds);
         let address = Address { base, index: Some(sum), offset: 0, index64: true };
-        Some(Place { address, temps: [Some(sum), base_temp] })
+        Some(Place { address, guarded: true, temps: [Some(sum), base_temp] })
     }
 
     fn constant_place(&mut self, base: Reg, base_temp: Option<Reg>, at: u64, size: u64) -> Option<Place> {
@@ -110,13 +122,14 @@ impl<M: Masm> Walk<'_, M> {
         if let Ok(offset) = i32::try_from(at) {
             return Some(Place {
                 address: Address { base, index: None, offset, index64: false },
+                guarded: true,
                 temps: [base_temp, None],
             });
         }
         let index = self.state.alloc(false);
         self.state.m.mov(Kind::I64, Dst::Reg(index), Src::Imm(at));
         let address = Address { base, index: Some(index), offset: 0, index64: false };
-        Some(Place { address, temps: [Some(index), base_temp] })
+        Some(Place { address, guarded: true, temps: [Some(index), base_temp] })
     }
 
     /// `index + offset` in 64 bits, in a temporary that is not the index's own.
@@ -149,7 +162,7 @@ impl<M: Masm> Walk<'_, M> {
         self.state.release_reg(left);
         self.state.m.load_field(Kind::Ref, record, Address::new(record, offset_of!(Memory, base) as u32));
         let address = Address { base: record, index: Some(at), offset: 0, index64: true };
-        Place { address, temps: [Some(at), Some(record)] }
+        Place { address, guarded: false, temps: [Some(at), Some(record)] }
     }
 
     /// The base of a guarded memory, which never moves: pinned for the first one.

@@ -471,7 +471,7 @@ impl<M: Masm> Walk<'_, M> {
 
     fn store_lane(&mut self, shape: Shape, lane: u8, memarg: MemArg) {
         let vector = self.pop_vector();
-        if let Some(place) = self.place_in_memory(memarg, u64::from(shape.bits() / 8)) {
+        if let Some(place) = self.place_to_store(memarg, u64::from(shape.bits() / 8)) {
             self.state.m.store_lane(shape, lane, place.address, vector.reg());
             for operand in place.operands() {
                 self.state.release(operand);
