@@ -244,8 +244,9 @@ impl Stream for Input {
 /// A handler's standard output.
 pub(super) struct Output(pub(super) Arc<Call>);
 
-impl Stream for Output {
-    fn write(&self, buffers: &[IoSlice<'_>]) -> Result<usize, Errno> {
+impl Output {
+    /// Takes as much as there is room for, once there is some.
+    fn put(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let mut state = self.0.lock();
         while state.output.len() >= HELD && !state.cancelled {
             state = self.0.wait(state, None);
@@ -253,13 +254,8 @@ impl Stream for Output {
         if state.cancelled {
             return Err(Errno::Pipe);
         }
-        let room = HELD - state.output.len();
-        let before = state.output.len();
-        for buffer in buffers {
-            let left = room - (state.output.len() - before);
-            state.output.extend_from_slice(&buffer[..left.min(buffer.len())]);
-        }
-        let count = state.output.len() - before;
+        let count = bytes.len().min(HELD - state.output.len());
+        state.output.extend_from_slice(&bytes[..count]);
         state.written += count as u64;
         if state.written > self.0.limit {
             state.cancelled = true;
@@ -267,6 +263,24 @@ impl Stream for Output {
         let waker = if state.output.len() >= FLUSH { state.output_waker.take() } else { None };
         drop(state);
         waker.into_iter().for_each(|waker| self.0.bell.ring(waker));
+        Ok(count)
+    }
+}
+
+impl Stream for Output {
+    /// All of it, however long that takes, as a pipe does whose writer waits: there are programs that do not look at the count.
+    fn write(&self, buffers: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        let mut count = 0;
+        for buffer in buffers {
+            let mut left = &buffer[..];
+            while !left.is_empty() {
+                match self.put(left) {
+                    Ok(put) => (left, count) = (&left[put..], count + put),
+                    Err(errno) if count == 0 => return Err(errno),
+                    Err(_) => return Ok(count),
+                }
+            }
+        }
         Ok(count)
     }
 }
@@ -321,10 +335,46 @@ mod tests {
         assert_eq!(output.write(&[IoSlice::new(b"ab"), IoSlice::new(b"c")]), Ok(3));
         assert_eq!((take(&call, false), take(&call, true)), (None, Some((b"abc".to_vec(), None))));
         assert_eq!(take(&call, true), None);
-        assert_eq!(output.write(&[IoSlice::new(&[7; 100_000])]), Ok(HELD));
-        assert_eq!(take(&call, false).unwrap().0.len(), HELD);
+        assert_eq!(output.write(&[IoSlice::new(&[7; FLUSH])]), Ok(FLUSH));
+        assert_eq!(take(&call, false).unwrap().0.len(), FLUSH);
         call.finish(End::Exit(3));
         assert_eq!(take(&call, false), Some((Vec::new(), Some(End::Exit(3)))));
+    }
+
+    /// More than is held at once waits until it is taken, and none of it is lost.
+    #[test]
+    fn a_write_takes_everything() {
+        let call = call(1 << 20, false);
+        let output = Output(Arc::clone(&call));
+        let all: Vec<u8> = (0..40_000u32).flat_map(u32::to_le_bytes).collect();
+        let mut taken = Vec::new();
+        std::thread::scope(|scope| {
+            let (first, second) = all.split_at(HELD + 1);
+            let writer = scope.spawn(|| output.write(&[IoSlice::new(first), IoSlice::new(second)]));
+            while taken.len() < all.len() {
+                let some = take(&call, true).map(|(some, _)| some).unwrap_or_default();
+                assert!(some.len() <= HELD);
+                taken.extend(some);
+                std::thread::yield_now();
+            }
+            assert_eq!(writer.join().unwrap(), Ok(all.len()));
+        });
+        assert_eq!(taken, all);
+    }
+
+    #[test]
+    fn a_write_that_is_stopped_half_way_says_how_much_was_taken() {
+        let call = call(1 << 20, false);
+        let output = Output(Arc::clone(&call));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| output.write(&[IoSlice::new(&[0; HELD + 1])]));
+            while call.lock().output.len() < HELD {
+                std::thread::yield_now();
+            }
+            call.cancel();
+            assert_eq!(writer.join().unwrap(), Ok(HELD));
+        });
+        assert_eq!(output.write(&[IoSlice::new(b"x")]), Err(Errno::Pipe));
     }
 
     #[test]
