@@ -19,6 +19,8 @@ use kitbag_fs::{Dir, FileSystem, Follow, OpenOptions, Path};
 
 const FILES: usize = 10_000;
 const ROUNDS: usize = 9;
+/// How often a thread reads all its files: so that starting the threads, and waking a second processor, does not count.
+const TIMES: usize = 100;
 
 fn name(number: usize) -> String {
     format!("share/part{:02}/section{}/file{number:05}.txt", number % 40, number % 7)
@@ -31,15 +33,19 @@ fn contents(number: usize) -> Vec<u8> {
 
 /// The median of some rounds over all files, in nanoseconds per file.
 fn median(mut round: impl FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            round();
-            start.elapsed().as_nanos() as f64 / FILES as f64
-        })
-        .collect();
+    middle((0..ROUNDS).map(|_| once(&mut round)).collect())
+}
+
+fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+    times[times.len() / 2]
+}
+
+/// One round, in nanoseconds per file.
+fn once(round: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    round();
+    start.elapsed().as_nanos() as f64 / FILES as f64
 }
 
 fn archive(names: &[String], deflated: bool) -> Vec<u8> {
@@ -101,7 +107,10 @@ fn mounted(label: &str, files: &dyn FileSystem, names: &[String]) {
     let mut small = [0; 64];
     let pread = || handles.iter().for_each(|file| _ = black_box(file.read_at(&mut small, 100)));
     print_line(label, [median(open), median(stat), median(read), median(pread)]);
-    let (one, two) = (by_threads(&*root, &[&paths]), by_threads(&*root, &paths.chunks(FILES / 2).collect::<Vec<_>>()));
+    // In turn, so that a machine that others use is the same for both.
+    let halves: Vec<_> = paths.chunks(FILES / 2).collect();
+    let (one, two) = (0..ROUNDS).map(|_| (by_threads(&*root, &[&paths]), by_threads(&*root, &halves))).unzip();
+    let (one, two) = (middle(one), middle(two));
     println!("{:26} {one:>9.0} ns to open and read by a thread, {two:.0} by two: {:.2}x", "", one / two);
 }
 
@@ -114,8 +123,7 @@ fn by_threads(root: &dyn Dir, parts: &[&[&Path]]) -> f64 {
             black_box(file.read_at(&mut buffer, 0).unwrap());
         }
     };
-    // Many times over, so that starting the threads does not count.
-    let times = |part: &[&Path]| (0..20).for_each(|_| read_all(part));
+    let times = |part: &[&Path]| (0..TIMES).for_each(|_| read_all(part));
     let all = || {
         std::thread::scope(|scope| {
             for part in parts {
@@ -123,7 +131,7 @@ fn by_threads(root: &dyn Dir, parts: &[&[&Path]]) -> f64 {
             }
         });
     };
-    median(all) / 20.0
+    once(all) / TIMES as f64
 }
 
 fn print_line(label: &str, times: [f64; 4]) {
