@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use crate::path::Joined;
 use crate::resolve::Tree;
 use crate::{Access, Error, File, FileType, Listing, Metadata, Result, Timestamp};
 #[cfg(feature = "zip")]
@@ -178,13 +179,7 @@ impl<S: Source> Index<S> {
             return self.find(path);
         }
         let above = &self.names[self.node(dir).path.range()];
-        let mut buffer = [0; PROBE_MAX];
-        let whole = buffer.get_mut(..above.len() + 1 + path.len())?;
-        let (head, tail) = whole.split_at_mut(above.len());
-        head.copy_from_slice(above);
-        tail[0] = b'/';
-        tail[1..].copy_from_slice(path);
-        self.find(whole)
+        self.find(Joined::<PROBE_MAX>::new(above, path)?.as_bytes())
     }
 
     fn find(&self, path: &[u8]) -> Option<u32> {

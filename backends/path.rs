@@ -85,6 +85,34 @@ impl std::fmt::Display for Path {
     }
 }
 
+/// The path of something in a directory, put together without an allocation if it has at most `N` bytes.
+#[cfg(any(feature = "memory", feature = "embedded", feature = "zip"))]
+pub(crate) struct Joined<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+#[cfg(any(feature = "memory", feature = "embedded", feature = "zip"))]
+impl<const N: usize> Joined<N> {
+    /// `below` in `dir`, which is empty for the root. `None` where that is too long.
+    #[inline]
+    pub(crate) fn new(dir: &[u8], below: &[u8]) -> Option<Self> {
+        let slash = usize::from(!dir.is_empty());
+        let length = dir.len() + slash + below.len();
+        let mut bytes = [0; N];
+        let (head, tail) = bytes.get_mut(..length)?.split_at_mut(dir.len());
+        head.copy_from_slice(dir);
+        tail[..slash].fill(b'/');
+        tail[slash..].copy_from_slice(below);
+        Some(Joined { bytes, length })
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,29 +28,8 @@ pub(super) struct Paths {
     walked: AtomicUsize,
 }
 
-/// The path of a name in a directory, if it is not too long.
-pub(super) struct Joined {
-    bytes: [u8; LONGEST],
-    length: usize,
-}
-
-impl Joined {
-    #[inline]
-    pub(super) fn new(dir: &[u8], name: &[u8]) -> Option<Joined> {
-        let slash = usize::from(!dir.is_empty());
-        let length = dir.len() + slash + name.len();
-        let mut bytes = [0; LONGEST];
-        let (head, tail) = bytes.get_mut(..length)?.split_at_mut(dir.len());
-        head.copy_from_slice(dir);
-        tail[..slash].fill(b'/');
-        tail[slash..].copy_from_slice(name);
-        Some(Joined { bytes, length })
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
+/// The path of a name in a directory.
+pub(super) type Joined = crate::path::Joined<LONGEST>;
 
 impl Paths {
     /// What the path means from the root. `None` says nothing about whether it is there.

@@ -257,14 +257,14 @@ impl Space {
     pub(super) fn note_all(&mut self) {
         let mut left = vec![ROOT];
         while let Some(dir) = left.pop() {
-            let children: Vec<_> =
-                self.dir(dir).children.iter().map(|(name, child)| (name.clone(), child.clone())).collect();
-            for (name, child) in children {
+            let children = std::mem::take(&mut self.dir_mut(dir).children);
+            for (name, child) in &children {
                 if let Child::Dir(id) = child {
-                    left.push(id);
+                    left.push(*id);
                 }
-                self.note(dir, &name, child);
+                self.note(dir, name, child.clone());
             }
+            self.dir_mut(dir).children = children;
         }
         self.paths.recall();
     }
