@@ -2,7 +2,7 @@
 
 use super::convention::{Place, Places};
 use super::env::Kind;
-use super::masm::{Address, Dst, Masm, Src};
+use super::masm::{Address, Dst, Masm, Slot, Src};
 use super::reg::Reg;
 
 /// The place of a value in an array.
@@ -13,8 +13,8 @@ pub(crate) const fn value(base: Reg, index: usize) -> Address {
 /// Copies values through `scratch`, a vector register.
 pub(crate) fn copy_values<M: Masm>(m: &mut M, to: Address, from: Address, count: usize, scratch: Reg) {
     for i in 0..count as i32 {
-        let from = Address { offset: from.offset + 16 * i, ..from };
-        let to = Address { offset: to.offset + 16 * i, ..to };
+        let from = from.plus(16 * i);
+        let to = to.plus(16 * i);
         m.load_field(Kind::V128, scratch, from);
         m.store_field(Kind::V128, to, Src::Reg(scratch));
     }
@@ -36,7 +36,7 @@ pub(crate) fn spread_params<M: Masm>(m: &mut M, params: &[Kind], base: Reg, scra
                     kind => (kind, scratch.0),
                 };
                 m.load_field(kind, scratch, value(base, i));
-                m.mov(kind, Dst::Slot(offset), Src::Reg(scratch));
+                m.mov(kind, Dst::Slot(Slot::at(offset)), Src::Reg(scratch));
             }
         }
     }
@@ -48,7 +48,9 @@ pub(crate) fn gather_params<M: Masm>(m: &mut M, params: &[Kind], base: Reg, abov
     for (i, &kind) in params.iter().enumerate() {
         match places.next(kind) {
             Place::Reg(reg) => m.store_field(kind, value(base, i), Src::Reg(reg)),
-            Place::Stack(offset) => m.mov(kind, Dst::Slot(16 * i as u32), Src::Slot(above + offset)),
+            Place::Stack(offset) => {
+                m.mov(kind, Dst::Slot(Slot::at(16 * i as u32)), Src::Slot(Slot::at(above + offset)))
+            }
         }
     }
 }

@@ -3,17 +3,26 @@
 use std::fmt;
 
 /// A machine register: general ones are numbered from 0, vector ones from 32, each by the
-/// machine's own encoding.
+/// machine's own encoding. As wide as all else that a [`Src`](super::masm::Src) may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reg(u8);
+pub(crate) struct Reg(u64);
 
 impl Reg {
     pub(crate) const fn general(number: u8) -> Reg {
-        Reg(number)
+        Reg(number as u64)
     }
 
     pub(crate) const fn vector(number: u8) -> Reg {
-        Reg(32 + number)
+        Reg(32 + number as u64)
+    }
+
+    /// What [`Reg::word`] gave.
+    pub(crate) const fn of_word(word: u64) -> Reg {
+        Reg(word)
+    }
+
+    pub(crate) const fn word(self) -> u64 {
+        self.0
     }
 
     pub(crate) const fn is_vector(self) -> bool {
@@ -22,7 +31,7 @@ impl Reg {
 
     /// The machine's number, without the class.
     pub(crate) const fn number(self) -> u8 {
-        self.0 & 31
+        (self.0 & 31) as u8
     }
 }
 
@@ -48,6 +57,11 @@ impl RegSet {
             i += 1;
         }
         RegSet(set)
+    }
+
+    /// The register of this [`Reg::word`] if `bit` is 1, and none if it is 0.
+    pub(crate) const fn of_bit(bit: u64, word: u64) -> RegSet {
+        RegSet(bit << (word & 63))
     }
 
     pub(crate) const fn contains(self, reg: Reg) -> bool {
@@ -92,15 +106,15 @@ impl RegSet {
     pub(crate) fn descending(self) -> impl Iterator<Item = Reg> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
-            let number = rest.checked_ilog2()? as u8;
+            let number = rest.checked_ilog2()?;
             rest &= !(1 << number);
-            Some(Reg(number))
+            Some(Reg(number.into()))
         })
     }
 
     /// The one with the lowest number.
     pub(crate) const fn first(self) -> Option<Reg> {
-        if self.0 == 0 { None } else { Some(Reg(self.0.trailing_zeros() as u8)) }
+        if self.0 == 0 { None } else { Some(Reg(self.0.trailing_zeros() as u64)) }
     }
 }
 

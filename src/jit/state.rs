@@ -1,10 +1,11 @@
 //! The value stack and the registers: what the walk knows about where values are.
 
 use super::env::Kind;
-use super::masm::{Dst, Masm, Src, is_vector};
+use super::masm::{Dst, Masm, Slot, Src, is_vector};
 use super::ops::Cond;
 use super::pins::Local;
 use super::reg::{Reg, RegSet};
+use std::fmt;
 
 /// How far below the top of the stack values are looked for one by one.
 const FAR: usize = 64;
@@ -24,42 +25,94 @@ pub(crate) enum Loc {
 
 /// A value of the stack, or taken off it for an operator. Where it is read from is worked out when it is pushed, so that taking
 /// it asks nothing: a branch on what kind of place it is would be guessed wrong every other time.
-#[derive(Clone, Copy, Debug)]
+///
+/// Two words, for the reason that [`Src`] gives.
+#[derive(Clone, Copy)]
 pub(crate) struct Operand {
-    pub(crate) kind: Kind,
-    /// The temporary that is this value's alone, which an operator keeps busy until it releases it.
-    pub(crate) temp: Option<Reg>,
-    /// On the stack, the local whose present value it is, or [`NO_LOCAL`].
-    local: u32,
-    pub(crate) src: Src,
+    /// From the lowest byte: which [`Src`] it is, its kind, and whether it is in a temporary; the upper half is its local.
+    head: u64,
+    /// The source's.
+    word: u64,
 }
 
 /// Stands for "of no local": functions have fewer.
 const NO_LOCAL: u32 = u32::MAX;
 
+impl fmt::Debug for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in {:?}", self.kind(), self.src())
+    }
+}
+
 impl Operand {
+    const KIND: u32 = 8;
+    const TEMP: u32 = 16;
+    const LOCAL: u32 = 32;
+
     /// What an operator keeps in a temporary of its own.
-    pub(crate) fn temporary(kind: Kind, reg: Reg) -> Operand {
-        Operand::new(kind, Src::Reg(reg), Some(reg))
+    #[inline]
+    pub(crate) const fn temporary(kind: Kind, reg: Reg) -> Operand {
+        Operand::new(kind, Src::Reg(reg), true)
     }
 
-    pub(crate) const fn new(kind: Kind, src: Src, temp: Option<Reg>) -> Operand {
-        Operand { kind, temp, local: NO_LOCAL, src }
+    /// In a register that is no temporary of its own, in its slot, or constant.
+    #[inline]
+    pub(crate) const fn at(kind: Kind, src: Src) -> Operand {
+        Operand::new(kind, src, false)
+    }
+
+    #[inline]
+    const fn new(kind: Kind, src: Src, is_temp: bool) -> Operand {
+        let (which, word) = src.parts();
+        let head =
+            which | (kind as u64) << Self::KIND | (is_temp as u64) << Self::TEMP | (NO_LOCAL as u64) << Self::LOCAL;
+        Operand { head, word }
     }
 
     /// The present value of a local that lives in `src`.
     pub(crate) const fn of_local(kind: Kind, local: u32, src: Src) -> Operand {
-        Operand { kind, temp: None, local, src }
+        let (which, word) = src.parts();
+        Operand { head: which | (kind as u64) << Self::KIND | (local as u64) << Self::LOCAL, word }
+    }
+
+    #[inline]
+    pub(crate) const fn src(self) -> Src {
+        Src::of_parts(self.head & 0xff, self.word)
+    }
+
+    #[inline]
+    pub(crate) const fn kind(self) -> Kind {
+        const KINDS: [Kind; 8] =
+            [Kind::I32, Kind::I64, Kind::F32, Kind::F64, Kind::V128, Kind::Ref, Kind::Ref, Kind::Ref];
+        KINDS[(self.head >> Self::KIND) as usize & (KINDS.len() - 1)]
+    }
+
+    /// As another kind that has the same bits.
+    pub(crate) const fn of_kind(self, kind: Kind) -> Operand {
+        Operand { head: self.head & !(0xff << Self::KIND) | (kind as u64) << Self::KIND, ..self }
+    }
+
+    /// The temporary, if any, that is this value's alone, which an operator keeps busy until it releases it.
+    #[inline]
+    pub(crate) const fn temp(self) -> RegSet {
+        RegSet::of_bit(self.head >> Self::TEMP & 1, self.word)
+    }
+
+    /// On the stack, the local whose present value it is, or [`NO_LOCAL`].
+    #[inline]
+    const fn local(self) -> u32 {
+        (self.head >> Self::LOCAL) as u32
     }
 
     /// Whether it stays as it is whatever happens to registers and locals.
-    fn is_settled(&self) -> bool {
-        self.temp.is_none() && self.local == NO_LOCAL && !matches!(self.src, Src::Reg(_))
+    fn is_settled(self) -> bool {
+        self.temp().is_empty() && self.local() == NO_LOCAL && !matches!(self.src(), Src::Reg(_))
     }
 
     /// Its register, once it was brought into one.
-    pub(crate) fn reg(&self) -> Reg {
-        match self.src {
+    #[inline]
+    pub(crate) fn reg(self) -> Reg {
+        match self.src() {
             Src::Reg(reg) => reg,
             _ => unreachable!("the operand was brought into a register"),
         }
@@ -116,27 +169,27 @@ impl<M: Masm> State<M> {
         self.flags = None;
         (self.settled, self.temps_from, self.marked) = (0, 0, 0);
         for (index, local) in (0..).zip(&mut self.locals) {
-            let src = local.pin.map_or(Src::Slot(local.home), Src::Reg);
+            let src = local.pin.map_or(Src::Slot(Slot::at(local.home)), Src::Reg);
             local.value = Operand::of_local(local.kind, index, src);
         }
     }
 
     /// The slot of the value at `index` of the stack.
-    pub(crate) fn slot(&self, index: usize) -> u32 {
-        self.slots + ((index as u32) << self.slot_shift)
+    pub(crate) fn slot(&self, index: usize) -> Slot {
+        Slot::at(self.slots + ((index as u32) << self.slot_shift))
     }
 
     // Pushing.
 
     #[inline(always)]
     pub(crate) fn push(&mut self, kind: Kind, loc: Loc) {
-        let (src, temp) = match loc {
-            Loc::Const(bits) => (Src::Imm(bits), None),
-            Loc::Reg(reg) => (Src::Reg(reg), Some(reg).filter(|&reg| self.temps.contains(reg))),
-            Loc::Slot => (Src::Slot(self.slot(self.stack.len())), None),
+        let operand = match loc {
+            Loc::Const(bits) => Operand::at(kind, Src::Imm(bits)),
+            Loc::Reg(reg) => Operand::new(kind, Src::Reg(reg), self.temps.contains(reg)),
+            Loc::Slot => Operand::at(kind, Src::Slot(self.slot(self.stack.len()))),
             Loc::Flags(cond) => return self.flags = Some(cond),
         };
-        self.stack.push(Operand::new(kind, src, temp));
+        self.stack.push(operand);
     }
 
     #[inline(always)]
@@ -158,7 +211,7 @@ impl<M: Masm> State<M> {
     #[inline]
     pub(crate) fn peek(&self, depth: usize) -> (Kind, Src) {
         let value = &self.stack[self.stack.len() - 1 - depth];
-        (value.kind, value.src)
+        (value.kind(), value.src())
     }
 
     #[inline(always)]
@@ -168,8 +221,8 @@ impl<M: Masm> State<M> {
         if self.stack.len() < self.marked {
             self.lower_marks();
         }
-        if operand.local != NO_LOCAL {
-            self.locals[operand.local as usize].aliases -= 1;
+        if operand.local() != NO_LOCAL {
+            self.locals[operand.local() as usize].aliases -= 1;
         }
         operand
     }
@@ -209,8 +262,14 @@ impl<M: Masm> State<M> {
 
     #[inline]
     pub(crate) fn release(&mut self, operand: Operand) {
-        if let Some(reg) = operand.temp {
-            self.free.insert(reg);
+        self.free_temps([operand.temp()]);
+    }
+
+    /// Frees what operands or a place kept busy.
+    #[inline]
+    pub(crate) fn free_temps<const N: usize>(&mut self, temps: [RegSet; N]) {
+        for temp in temps {
+            self.free = self.free.union(temp);
         }
     }
 
@@ -230,15 +289,15 @@ impl<M: Masm> State<M> {
     /// As [`State::in_reg`], in none of `avoid`.
     #[inline]
     pub(crate) fn in_reg_but(&mut self, operand: &mut Operand, avoid: RegSet) -> Reg {
-        if let Src::Reg(reg) = operand.src
+        if let Src::Reg(reg) = operand.src()
             && !avoid.contains(reg)
         {
             return reg;
         }
-        let reg = self.alloc_but(is_vector(operand.kind), avoid);
-        self.m.mov(operand.kind, Dst::Reg(reg), operand.src);
+        let reg = self.alloc_but(is_vector(operand.kind()), avoid);
+        self.m.mov(operand.kind(), Dst::Reg(reg), operand.src());
         self.release(*operand);
-        (operand.src, operand.temp) = (Src::Reg(reg), Some(reg));
+        *operand = Operand::temporary(operand.kind(), reg);
         reg
     }
 
@@ -271,11 +330,11 @@ impl<M: Masm> State<M> {
     #[cold]
     fn spill_one(&mut self, vector: bool, avoid: RegSet) -> Reg {
         let fits = |reg: Reg| reg.is_vector() == vector && !avoid.contains(reg) && self.temps.contains(reg);
-        let in_temp = |&index: &usize| self.stack[index].temp.is_some();
+        let in_temp = |&index: &usize| !self.stack[index].temp().is_empty();
         self.temps_from = (self.temps_from..self.stack.len()).find(in_temp).unwrap_or(self.stack.len());
         self.marked = self.marked.max(self.temps_from);
         let victim = (self.temps_from..self.stack.len())
-            .find_map(|index| self.stack[index].temp.filter(|&reg| fits(reg)).map(|reg| (index, reg)));
+            .find_map(|index| self.stack[index].temp().first().filter(|&reg| fits(reg)).map(|reg| (index, reg)));
         let (index, reg) = victim.expect("operators need fewer registers at once than there are");
         self.spill(index);
         reg
@@ -286,7 +345,7 @@ impl<M: Masm> State<M> {
         if self.free.contains(reg) {
             return;
         }
-        let holder = (self.temps_from..self.stack.len()).find(|&index| self.stack[index].temp == Some(reg));
+        let holder = (self.temps_from..self.stack.len()).find(|&index| self.stack[index].temp().contains(reg));
         if let Some(index) = holder {
             self.spill(index);
         }
@@ -305,15 +364,13 @@ impl<M: Masm> State<M> {
         if value.is_settled() {
             return;
         }
-        if let Some(reg) = value.temp {
-            self.free.insert(reg);
-        }
-        if value.local != NO_LOCAL {
-            self.locals[value.local as usize].aliases -= 1;
+        self.release(value);
+        if value.local() != NO_LOCAL {
+            self.locals[value.local() as usize].aliases -= 1;
         }
         let slot = self.slot(index);
-        self.m.mov(value.kind, Dst::Slot(slot), value.src);
-        self.stack[index] = Operand::new(value.kind, Src::Slot(slot), None);
+        self.m.mov(value.kind(), Dst::Slot(slot), value.src());
+        self.stack[index] = Operand::at(value.kind(), Src::Slot(slot));
     }
 
     /// Settles the lowest `height` values: each in its slot, or constant. Flags stay.
@@ -328,7 +385,7 @@ impl<M: Masm> State<M> {
     /// Settles those of the lowest `height` values that are in temporaries, before a call destroys them.
     pub(crate) fn settle_temps(&mut self, height: usize) {
         for index in self.settled.max(self.temps_from)..height {
-            if self.stack[index].temp.is_some() {
+            if !self.stack[index].temp().is_empty() {
                 self.spill(index);
             }
         }
@@ -339,11 +396,11 @@ impl<M: Masm> State<M> {
     /// Puts constants into their slots too.
     pub(crate) fn settle_consts(&mut self, from: usize) {
         for index in from..self.stack.len() {
-            let Operand { kind, src, .. } = self.stack[index];
+            let (kind, src) = (self.stack[index].kind(), self.stack[index].src());
             if let Src::Imm(_) = src {
                 let slot = self.slot(index);
                 self.m.mov(kind, Dst::Slot(slot), src);
-                self.stack[index].src = Src::Slot(slot);
+                self.stack[index] = Operand::at(kind, Src::Slot(slot));
             }
         }
     }
@@ -365,15 +422,15 @@ impl<M: Masm> State<M> {
                 return self.settle(index + 1);
             }
             let value = self.stack[index];
-            if value.local != local {
+            if value.local() != local {
                 continue;
             }
-            match self.free.class(is_vector(value.kind)).first() {
+            match self.free.class(is_vector(value.kind())).first() {
                 Some(reg) => {
-                    self.m.mov(value.kind, Dst::Reg(reg), value.src);
+                    self.m.mov(value.kind(), Dst::Reg(reg), value.src());
                     self.locals[local as usize].aliases -= 1;
                     self.free.remove(reg);
-                    self.stack[index] = Operand::temporary(value.kind, reg);
+                    self.stack[index] = Operand::temporary(value.kind(), reg);
                     self.temps_from = self.temps_from.min(index);
                 }
                 None => self.spill(index),
@@ -392,19 +449,19 @@ impl<M: Masm> State<M> {
         let mut busy = RegSet::EMPTY;
         let mut aliases = vec![0; self.locals.len()];
         for (index, value) in self.stack.iter().enumerate() {
-            if let Some(reg) = value.temp {
-                assert_eq!(value.src, Src::Reg(reg), "value {index} is not in its temporary");
+            if let Some(reg) = value.temp().first() {
+                assert_eq!(value.src(), Src::Reg(reg), "value {index} is not in its temporary");
                 assert!(!busy.contains(reg), "{reg:?} holds two values");
-                assert_eq!(reg.is_vector(), is_vector(value.kind), "value {index} in a register of the other class");
+                assert_eq!(reg.is_vector(), is_vector(value.kind()), "value {index} in a register of the other class");
                 assert!(self.temps.contains(reg) && index >= self.temps_from, "value {index} in {reg:?}");
                 busy.insert(reg);
-            } else if value.local != NO_LOCAL {
-                let place = self.locals[value.local as usize].value.src;
-                assert_eq!(value.src, place, "value {index} is not where its local is");
-                aliases[value.local as usize] += 1;
-            } else if let Src::Reg(_) = value.src {
+            } else if value.local() != NO_LOCAL {
+                let place = self.locals[value.local() as usize].value.src();
+                assert_eq!(value.src(), place, "value {index} is not where its local is");
+                aliases[value.local() as usize] += 1;
+            } else if let Src::Reg(_) = value.src() {
                 assert_eq!(index + 1, self.stack.len(), "a pin holds a value that is not about to be set");
-            } else if let Src::Slot(slot) = value.src {
+            } else if let Src::Slot(slot) = value.src() {
                 assert_eq!(slot, self.slot(index), "value {index} is in another one's slot");
             }
             assert!(index >= self.settled || value.is_settled(), "value {index} is not settled");

@@ -27,11 +27,11 @@ use super::abi::TrapCode;
 use super::convention::{Place, Places};
 use super::env::{Env, Kind};
 use super::fuel::{self, Cost};
-use super::masm::{Dst, FramePlan, Masm, Record, Src};
+use super::masm::{Dst, FramePlan, Masm, Record, Slot, Src};
 use super::moves::Moves;
 use super::ops::Cond;
 use super::pins::{Local, Pins};
-use super::reg::Reg;
+use super::reg::{Reg, RegSet};
 use super::scan::Stats;
 use super::state::{Loc, Operand, State};
 use super::unwind::Unwind;
@@ -199,7 +199,7 @@ impl<'a, M: Masm> Walk<'a, M> {
     fn declare(&mut self, params: &[Kind], body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
         let locals = &mut self.state.locals;
         locals.clear();
-        let nowhere = |kind| Operand::new(kind, Src::Imm(0), None);
+        let nowhere = |kind| Operand::at(kind, Src::Imm(0));
         let local = |kind| Local { kind, pin: None, home: 0, value: nowhere(kind), aliases: 0 };
         locals.extend(params.iter().map(|&kind| local(kind)));
         for declared in body.get_locals_reader()? {
@@ -240,10 +240,10 @@ impl<'a, M: Masm> Walk<'a, M> {
         for (i, &kind) in params.iter().enumerate() {
             let src = match places.next(kind) {
                 Place::Reg(reg) => Src::Reg(reg),
-                Place::Stack(offset) => Src::Slot(M::incoming(&self.plan, 0) + offset),
+                Place::Stack(offset) => Src::Slot(Slot::at(M::incoming(&self.plan, 0) + offset)),
             };
             match (self.state.locals[i].pin, src) {
-                (None, src) => self.state.m.mov(kind, Dst::Slot(self.state.locals[i].home), src),
+                (None, src) => self.state.m.mov(kind, Dst::Slot(Slot::at(self.state.locals[i].home)), src),
                 (Some(pin), Src::Reg(_)) => self.moves.add(kind, pin, src),
                 (Some(pin), src) => from_stack.add(kind, pin, src),
             }
@@ -309,21 +309,19 @@ impl<'a, M: Masm> Walk<'a, M> {
         rest.iter().position(|byte| byte & 0x80 == 0).map_or(0, |last| last + 1)
     }
 
-    /// The register for a result, and the operands released: the pin of the local that the next operator sets, an
-    /// operand's own temporary, or another.
+    /// The register for a result, and the temporaries of operands freed: the pin of the local that the next operator sets,
+    /// one of these temporaries, or another.
     #[inline]
-    fn result<const N: usize>(&mut self, kind: Kind, operands: [Operand; N]) -> Reg {
+    fn result<const N: usize>(&mut self, kind: Kind, temps: [RegSet; N]) -> Reg {
         // Values that stand for the local are moved while the operands still keep their registers.
         let pin = self.wanted_pin(kind);
-        for operand in operands {
-            self.state.release(operand);
-        }
+        self.state.free_temps(temps);
         if let Some(pin) = pin {
             return pin;
         }
         let vector = super::masm::is_vector(kind);
-        let reuse = operands.iter().filter_map(|operand| operand.temp).find(|reg| reg.is_vector() == vector);
-        match reuse {
+        let reuse = temps.iter().map(|temp| temp.class(vector)).find(|temp| !temp.is_empty());
+        match reuse.and_then(RegSet::first) {
             Some(reg) => {
                 self.state.take(reg);
                 reg

@@ -4,7 +4,7 @@ use super::encode::{LDR_W, LDR_X};
 use super::{Assembler, CONTEXT, Cold, LINK, SP, V30, V31, X0, X1, X16, X17, ZERO, asm, field};
 use crate::jit::abi::{Builtin, Context, FuncRef, Import, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
-use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Record, Src};
+use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Record, Slot, Src};
 use crate::jit::ops::{Cond, Width};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
@@ -108,7 +108,7 @@ impl Assembler {
             return self.access(LDR_W, dst.number(), field(at));
         }
         self.imm(dst, at.into());
-        self.access(LDR_W, dst.number(), Address { index: Some(dst), ..field(0) });
+        self.access(LDR_W, dst.number(), Address::indexed(CONTEXT, dst, 0));
     }
 
     /// Of a record of a function or a table's entry at `base`: X17 is its code, and the flags say whether its instance is ours.
@@ -176,7 +176,7 @@ impl Assembler {
     /// Stack arguments from where a tail call left them to where a call has them.
     fn copy_incoming(&mut self, stack: u32, plan: &FramePlan) {
         for at in (0..stack).step_by(8) {
-            self.mov(Kind::I64, Dst::Slot(at), Src::Slot(Self::incoming(plan, 0) + at));
+            self.mov(Kind::I64, Dst::Slot(Slot::at(at)), Src::Slot(Slot::at(Self::incoming(plan, 0) + at)));
         }
     }
 

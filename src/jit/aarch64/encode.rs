@@ -55,8 +55,8 @@ fn three_registers(dst: Reg, lhs: Reg, rhs: Reg) -> u32 {
 impl Assembler {
     /// Reads or writes register `t`, which is not X16. X16 can be the base where the instruction [holds](Self::holds_offset) the offset.
     pub(super) fn access(&mut self, op: Access, t: u8, place: Address) {
-        let Address { base, index, offset, index64 } = place;
-        match index {
+        let (base, offset, index64) = (place.base(), place.offset(), place.index64());
+        match place.index() {
             None if self.access_offset(op, t, base, offset) => {}
             None => {
                 self.imm(X16, offset as i64 as u64);

@@ -6,7 +6,7 @@ use super::encode::{
 };
 use super::{Assembler, V31, X16, X17, ZERO, asm, slot};
 use crate::jit::lanes::Half;
-use crate::jit::masm::{Address, Src};
+use crate::jit::masm::{Address, Slot, Src};
 use crate::jit::ops::{Load, Store, Width};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
@@ -48,22 +48,22 @@ impl Assembler {
         if last == 0 {
             return to;
         }
-        let is_near = Self::holds_offset(size, to.offset) && (0..0x1000 - last).contains(&to.offset);
-        let place = match to.index {
+        let is_near = Self::holds_offset(size, to.offset()) && (0..0x1000 - last).contains(&to.offset());
+        let place = match to.index() {
             None if is_near => to,
             Some(index) if is_near => {
-                self.add_index(X16, to.base, index, to.index64);
-                Address { base: X16, index: None, ..to }
+                self.add_index(X16, to.base(), index, to.index64());
+                Address::new(X16, to.offset() as u32)
             }
             index => {
-                self.add_offset(X16, to.base, to.offset.into());
+                self.add_offset(X16, to.base(), to.offset().into());
                 if let Some(index) = index {
-                    self.add_index(X16, X16, index, to.index64);
+                    self.add_index(X16, X16, index, to.index64());
                 }
-                Address { base: X16, index: None, offset: 0, ..to }
+                Address::new(X16, 0)
             }
         };
-        self.access(LDR_B, ZERO, Address { offset: place.offset + last, ..place });
+        self.access(LDR_B, ZERO, place.plus(last));
         place
     }
 
@@ -106,10 +106,10 @@ impl Assembler {
         }
         let (from, count) = (from + 8 * looped, count - looped);
         for pair in 0..count / 2 {
-            self.access(STR_Q, V31, slot(from + 16 * pair));
+            self.access(STR_Q, V31, slot(Slot::at(from + 16 * pair)));
         }
         if count % 2 == 1 {
-            self.access(STR_X, ZERO, slot(from + 8 * (count - 1)));
+            self.access(STR_X, ZERO, slot(Slot::at(from + 8 * (count - 1))));
         }
     }
 

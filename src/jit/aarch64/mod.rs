@@ -21,7 +21,7 @@ mod stubs;
 use super::abi::TrapCode;
 use super::buffer::Buffer;
 use super::env::{Kind, Signature};
-use super::masm::{Address, FramePlan, Label, Machine};
+use super::masm::{Address, FramePlan, Label, Machine, Slot};
 use super::ops::Width;
 use super::reg::{Reg, RegSet};
 use super::target::{Backend, Relocation};
@@ -261,6 +261,6 @@ const fn field(offset: u32) -> Address {
 }
 
 /// A place in the frame.
-const fn slot(offset: u32) -> Address {
-    Address::new(SP, offset)
+const fn slot(place: Slot) -> Address {
+    Address::new(SP, place.offset())
 }

@@ -176,15 +176,14 @@ impl Assembler {
 
     /// `dst = place`'s address.
     pub(super) fn address_impl(&mut self, dst: Reg, place: Address) {
-        let Address { base, index, offset, index64 } = place;
-        let base = match index {
+        let base = match place.index() {
             Some(index) => {
-                self.add_index(dst, base, index, index64);
+                self.add_index(dst, place.base(), index, place.index64());
                 dst
             }
-            None => base,
+            None => place.base(),
         };
-        self.add_offset(dst, base, offset.into());
+        self.add_offset(dst, base, place.offset().into());
     }
 
     /// `dst = base + index`.

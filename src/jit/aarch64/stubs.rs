@@ -8,7 +8,7 @@ use crate::jit::abi::{Activation, Context, FuncRef};
 use crate::jit::arrays::{copy_values, first_result, gather_params, spread_params, value};
 use crate::jit::convention::Places;
 use crate::jit::env::{Kind, Signature};
-use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
+use crate::jit::masm::{Address, Dst, Machine, Masm, Slot, Src};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
@@ -69,7 +69,7 @@ pub(super) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u3
     asm!(m; stp x27, x30, [sp, -16]!; stp xzr, x28, [sp, -16]!);
     m.add_offset(SP, SP, -i64::from(area));
     for at in (0..stack).step_by(8) {
-        m.mov(Kind::I64, Dst::Slot(at), Src::Slot(area + 32 + at));
+        m.mov(Kind::I64, Dst::Slot(Slot::at(at)), Src::Slot(Slot::at(area + 32 + at)));
     }
     let limit = offset_of!(Context, stack_limit);
     m.load_word(CONTEXT, X0, offset_of!(FuncRef, context));

@@ -20,7 +20,7 @@ impl<M: Masm> Walk<'_, M> {
     fn pop_two(&mut self, commutes: bool) -> (Operand, Operand) {
         let rhs = self.state.pop();
         let lhs = self.state.pop();
-        let swap = commutes && matches!(lhs.src, Src::Imm(_) | Src::Slot(_)) && !matches!(rhs.src, Src::Imm(_));
+        let swap = commutes && matches!(lhs.src(), Src::Imm(_) | Src::Slot(_)) && !matches!(rhs.src(), Src::Imm(_));
         if swap { (rhs, lhs) } else { (lhs, rhs) }
     }
 
@@ -33,14 +33,14 @@ impl<M: Masm> Walk<'_, M> {
         }
         let (mut lhs, rhs) = self.pop_two(op.commutes());
         if op.shifts() || op.divides() {
-            let fixed = self.state.m.fixed(op, width, rhs.src);
+            let fixed = self.state.m.fixed(op, width, rhs.src());
             if !fixed.clobbers.is_empty() {
                 return self.int_fixed(op, width, fixed, lhs, rhs);
             }
         }
         let l = self.state.in_reg(&mut lhs);
-        let dst = self.result(width.int(), [lhs, rhs]);
-        self.state.m.int_op(op, width, dst, l, rhs.src);
+        let dst = self.result(width.int(), [lhs.temp(), rhs.temp()]);
+        self.state.m.int_op(op, width, dst, l, rhs.src());
         self.state.push_reg(width.int(), dst);
     }
 
@@ -54,7 +54,7 @@ impl<M: Masm> Walk<'_, M> {
         self.clear_out(&mut lhs, fixed.lhs, fixed.clobbers);
         let r = self.fix(&mut rhs, fixed.rhs);
         let l = self.fix(&mut lhs, fixed.lhs).unwrap_or_else(|| self.state.in_reg_but(&mut lhs, fixed.clobbers));
-        let rhs_src = r.map_or(rhs.src, Src::Reg);
+        let rhs_src = r.map_or(rhs.src(), Src::Reg);
         for reg in fixed.clobbers {
             self.state.take(reg);
         }
@@ -75,7 +75,7 @@ impl<M: Masm> Walk<'_, M> {
 
     /// Moves an operand out of `avoid` if it is there, unless it is where it is wanted.
     fn clear_out(&mut self, operand: &mut Operand, keep: Option<Reg>, avoid: RegSet) {
-        if let Src::Reg(reg) = operand.src
+        if let Src::Reg(reg) = operand.src()
             && avoid.contains(reg)
             && keep != Some(reg)
         {
@@ -87,7 +87,7 @@ impl<M: Masm> Walk<'_, M> {
     /// Moves an operand into the register it must be in.
     fn fix(&mut self, operand: &mut Operand, wanted: Option<Reg>) -> Option<Reg> {
         let reg = wanted?;
-        self.state.m.mov(operand.kind, Dst::Reg(reg), operand.src);
+        self.state.m.mov(operand.kind(), Dst::Reg(reg), operand.src());
         Some(reg)
     }
 
@@ -111,7 +111,7 @@ impl<M: Masm> Walk<'_, M> {
         let mut base = self.state.pop();
         let i = self.state.in_reg(&mut index);
         let b = self.state.in_reg(&mut base);
-        let dst = self.result(width.int(), [base, index]);
+        let dst = self.result(width.int(), [base.temp(), index.temp()]);
         self.state.m.add_scaled(width, dst, b, i, shift);
         self.state.push_reg(width.int(), dst);
     }
@@ -120,7 +120,7 @@ impl<M: Masm> Walk<'_, M> {
     fn test(&mut self, width: Width) {
         let (mut lhs, rhs) = self.pop_two(true);
         let l = self.state.in_reg(&mut lhs);
-        self.state.m.test(width, l, rhs.src);
+        self.state.m.test(width, l, rhs.src());
         self.state.release(lhs);
         self.state.release(rhs);
         self.state.push(Kind::I32, Loc::Flags(Cond::Ne));
@@ -128,8 +128,8 @@ impl<M: Masm> Walk<'_, M> {
 
     pub(super) fn int_unary(&mut self, op: IntUnOp, width: Width) {
         let src = self.state.pop();
-        let dst = self.result(width.int(), [src]);
-        self.state.m.int_unop(op, width, dst, src.src);
+        let dst = self.result(width.int(), [src.temp()]);
+        self.state.m.int_unop(op, width, dst, src.src());
         self.state.push_reg(width.int(), dst);
     }
 
@@ -137,16 +137,16 @@ impl<M: Masm> Walk<'_, M> {
         let mut rhs = self.state.pop();
         let mut lhs = self.state.pop();
         let mut cond = cond;
-        if matches!(lhs.src, Src::Imm(_)) {
+        if matches!(lhs.src(), Src::Imm(_)) {
             std::mem::swap(&mut lhs, &mut rhs);
             cond = cond.swapped();
         }
-        if !matches!((lhs.src, rhs.src), (Src::Slot(_), Src::Imm(0..=0x7fff_ffff))) {
+        if !matches!((lhs.src(), rhs.src()), (Src::Slot(_), Src::Imm(0..=0x7fff_ffff))) {
             self.state.in_reg(&mut lhs);
         }
-        match (cond, rhs.src) {
-            (Cond::Eq | Cond::Ne, Src::Imm(0)) => self.state.m.compare_zero(width, lhs.src),
-            (_, rhs) => self.state.m.compare(width, lhs.src, rhs),
+        match (cond, rhs.src()) {
+            (Cond::Eq | Cond::Ne, Src::Imm(0)) => self.state.m.compare_zero(width, lhs.src()),
+            (_, rhs) => self.state.m.compare(width, lhs.src(), rhs),
         }
         self.state.release(lhs);
         self.state.release(rhs);
@@ -166,7 +166,7 @@ impl<M: Masm> Walk<'_, M> {
         let mut lhs = self.state.pop();
         let r = self.state.in_reg(&mut rhs);
         let l = self.state.in_reg(&mut lhs);
-        let dst = self.result(width.float(), [lhs, rhs]);
+        let dst = self.result(width.float(), [lhs.temp(), rhs.temp()]);
         self.state.m.float_op(op, width, dst, l, r);
         self.state.push_reg(width.float(), dst);
     }
@@ -174,7 +174,7 @@ impl<M: Masm> Walk<'_, M> {
     pub(super) fn float_unary(&mut self, op: FloatUnOp, width: Width) {
         let mut src = self.state.pop();
         let s = self.state.in_reg(&mut src);
-        let dst = self.result(width.float(), [src]);
+        let dst = self.result(width.float(), [src.temp()]);
         self.state.m.float_unop(op, width, dst, s);
         self.state.push_reg(width.float(), dst);
     }
@@ -194,7 +194,7 @@ impl<M: Masm> Walk<'_, M> {
         let mut src = self.state.pop();
         let s = self.state.in_reg(&mut src);
         let kind = op.result();
-        let dst = self.result(kind, [src]);
+        let dst = self.result(kind, [src.temp()]);
         self.state.m.convert(op, dst, s);
         self.state.push_reg(kind, dst);
     }
@@ -202,7 +202,7 @@ impl<M: Masm> Walk<'_, M> {
     /// An i32 has zero upper bits wherever it is, so that it is its own extension.
     pub(super) fn extend_unsigned(&mut self) {
         if let Some(top) = self.state.stack.last_mut() {
-            top.kind = Kind::I64;
+            *top = top.of_kind(Kind::I64);
         }
     }
 
@@ -210,19 +210,19 @@ impl<M: Masm> Walk<'_, M> {
         let cond = self.pop_condition();
         let mut no = self.state.pop();
         let mut yes = self.state.pop();
-        let kind = no.kind;
+        let kind = no.kind();
         if let Some(pin) = self.wanted_pin(kind)
-            && yes.src == Src::Reg(pin)
+            && yes.src() == Src::Reg(pin)
         {
             std::mem::swap(&mut yes, &mut no);
             return self.select_into(kind, cond.negated(), pin, yes, no);
         }
-        let dst = self.wanted_pin(kind).or(no.temp).unwrap_or_else(|| self.state.alloc(is_vector(kind)));
+        let dst = self.wanted_pin(kind).or(no.temp().first()).unwrap_or_else(|| self.state.alloc(is_vector(kind)));
         self.select_into(kind, cond, dst, yes, no);
     }
 
     fn select_into(&mut self, kind: Kind, cond: Cond, dst: Reg, yes: Operand, no: Operand) {
-        self.state.m.select(kind, cond, dst, yes.src, no.src);
+        self.state.m.select(kind, cond, dst, yes.src(), no.src());
         self.state.release(yes);
         self.state.release(no);
         self.state.push_reg(kind, dst);
@@ -234,10 +234,10 @@ impl<M: Masm> Walk<'_, M> {
             return cond;
         }
         let mut operand = self.state.pop();
-        if !matches!(operand.src, Src::Slot(_)) {
+        if !matches!(operand.src(), Src::Slot(_)) {
             self.state.in_reg(&mut operand);
         }
-        self.state.m.compare_zero(Width::W32, operand.src);
+        self.state.m.compare_zero(Width::W32, operand.src());
         self.state.release(operand);
         Cond::Ne
     }

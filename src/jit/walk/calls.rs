@@ -4,7 +4,7 @@ use super::Walk;
 use crate::jit::abi::{Builtin, Context, Import};
 use crate::jit::convention::{Place, Places};
 use crate::jit::env::Kind;
-use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
+use crate::jit::masm::{Address, Dst, Machine, Masm, Slot, Src};
 use crate::jit::ops::Convert;
 use crate::jit::reg::Reg;
 use crate::jit::state::Loc;
@@ -111,7 +111,7 @@ impl<'a, M: Masm> Walk<'a, M> {
             let (_, src) = self.state.peek(count - 1 - i);
             match places.next(kind) {
                 Place::Reg(reg) => self.moves.add(kind, reg, src),
-                Place::Stack(offset) => self.state.m.mov(kind, Dst::Slot(stack + offset), src),
+                Place::Stack(offset) => self.state.m.mov(kind, Dst::Slot(Slot::at(stack + offset)), src),
             }
         }
         if let Some(index) = index {
@@ -125,12 +125,12 @@ impl<'a, M: Masm> Walk<'a, M> {
     /// Saves what a call destroys: temporaries below the `arguments`, and pins.
     fn before_call(&mut self, arguments: usize) {
         self.state.settle_temps(self.state.stack.len() - arguments);
-        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Slot(home), Src::Reg(pin)));
+        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Slot(Slot::at(home)), Src::Reg(pin)));
     }
 
     fn after_call(&mut self) {
         self.state.free_all();
-        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(home)));
+        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(Slot::at(home))));
     }
 
     pub(super) fn each_unsaved(&mut self, mut act: impl FnMut(&mut M, Kind, Reg, u32)) {

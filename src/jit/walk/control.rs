@@ -11,7 +11,7 @@ use crate::jit::env::Kind;
 use crate::jit::masm::{Dst, Label, Masm, Src};
 use crate::jit::ops::{Cond, Width};
 use crate::jit::reg::Reg;
-use crate::jit::state::Loc;
+use crate::jit::state::{Loc, Operand};
 use std::collections::BTreeMap;
 use wasmparser::{BlockType, BrTable, FrameKind};
 
@@ -303,10 +303,10 @@ impl<'a, M: Masm> Walk<'a, M> {
     /// Branches without the reference on top where it is null.
     pub(super) fn br_on_null(&mut self, depth: u32) {
         let mut reference = self.state.pop();
-        if reference.temp.is_none() {
+        if reference.temp().is_empty() {
             let reg = self.state.alloc(false);
-            self.state.m.mov(Kind::Ref, Dst::Reg(reg), reference.src);
-            (reference.src, reference.temp) = (Src::Reg(reg), Some(reg));
+            self.state.m.mov(Kind::Ref, Dst::Reg(reg), reference.src());
+            reference = Operand::temporary(Kind::Ref, reg);
         }
         let reg = self.state.in_reg(&mut reference);
         self.state.m.compare_zero(Width::W64, Src::Reg(reg));

@@ -6,6 +6,8 @@
 //! The first pass trusts nothing: it takes by hand what is certainly well-formed, whatever the features, and leaves the
 //! rest to wasmparser, errors included. In the second, validation has read every byte already, so that nothing can be
 //! wrong and nothing is checked but the slice's bounds.
+//!
+//! The place in the code is a value in whatever is called, so that it stays in a register from operator to operator.
 
 use wasmparser::{BlockType, MemArg, MemArgTarget, ValType};
 
@@ -19,36 +21,50 @@ pub(super) trait Immediate: Sized {
 }
 
 /// An unsigned LEB128 number of up to four bytes, none of them superfluous.
-#[inline]
+#[inline(always)]
 fn short_unsigned(code: &[u8], at: &mut usize) -> Option<u32> {
     let byte = *code.get(*at)?;
-    *at += 1;
-    if byte < 0x80 { Some(u32::from(byte)) } else { longer_unsigned(code, at, u32::from(byte & 0x7f)) }
+    let (value, end) =
+        if byte < 0x80 { (byte.into(), *at + 1) } else { longer_unsigned(code, *at + 1, u32::from(byte & 0x7f))? };
+    *at = end;
+    Some(value)
 }
 
-/// The further bytes of the number.
-fn longer_unsigned(code: &[u8], at: &mut usize, mut value: u32) -> Option<u32> {
+/// The number with its further bytes, and what is behind it.
+fn longer_unsigned(code: &[u8], mut at: usize, mut value: u32) -> Option<(u32, usize)> {
     for shift in [7, 14, 21] {
-        let byte = *code.get(*at)?;
-        *at += 1;
+        let byte = *code.get(at)?;
+        at += 1;
         value |= u32::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return (byte > 0).then_some(value);
+            return (byte > 0).then_some((value, at));
         }
     }
     None
 }
 
 /// A signed LEB128 number of up to four bytes.
-#[inline]
+#[inline(always)]
 fn short_signed(code: &[u8], at: &mut usize) -> Option<i32> {
-    let mut value = 0;
-    for shift in [7, 14, 21, 28] {
-        let byte = *code.get(*at)?;
-        *at += 1;
-        value |= i32::from(byte & 0x7f) << (shift - 7);
+    let byte = *code.get(*at)?;
+    let (value, end) = if byte < 0x80 {
+        (i32::from(byte) << 25 >> 25, *at + 1)
+    } else {
+        longer_signed(code, *at + 1, i32::from(byte & 0x7f))?
+    };
+    *at = end;
+    Some(value)
+}
+
+/// The number with its further bytes, and what is behind it.
+fn longer_signed(code: &[u8], mut at: usize, mut value: i32) -> Option<(i32, usize)> {
+    for shift in [7, 14, 21] {
+        let byte = *code.get(at)?;
+        at += 1;
+        value |= i32::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some(value << (32 - shift) >> (32 - shift));
+            let unused = 25 - shift;
+            return Some((value << unused >> unused, at));
         }
     }
     None
@@ -58,19 +74,21 @@ fn short_signed(code: &[u8], at: &mut usize) -> Option<i32> {
 #[inline(always)]
 fn unsigned(code: &[u8], at: &mut usize) -> u64 {
     let byte = code[*at];
-    *at += 1;
-    if byte < 0x80 { u64::from(byte) } else { rest_of_unsigned(code, at, u64::from(byte & 0x7f)) }
+    let (value, end) =
+        if byte < 0x80 { (byte.into(), *at + 1) } else { rest_of_unsigned(code, *at + 1, u64::from(byte & 0x7f)) };
+    *at = end;
+    value
 }
 
-/// The further bytes of the number.
-fn rest_of_unsigned(code: &[u8], at: &mut usize, mut value: u64) -> u64 {
+/// The number with its further bytes, and what is behind it.
+fn rest_of_unsigned(code: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
     let mut shift = 7;
     loop {
-        let byte = code[*at];
-        *at += 1;
+        let byte = code[at];
+        at += 1;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return value;
+            return (value, at);
         }
         shift += 7;
     }
@@ -80,56 +98,61 @@ fn rest_of_unsigned(code: &[u8], at: &mut usize, mut value: u64) -> u64 {
 #[inline(always)]
 fn signed(code: &[u8], at: &mut usize) -> i64 {
     let byte = code[*at];
-    *at += 1;
-    if byte < 0x80 { i64::from(byte) << 57 >> 57 } else { rest_of_signed(code, at, i64::from(byte & 0x7f)) }
+    let (value, end) = if byte < 0x80 {
+        (i64::from(byte) << 57 >> 57, *at + 1)
+    } else {
+        rest_of_signed(code, *at + 1, i64::from(byte & 0x7f))
+    };
+    *at = end;
+    value
 }
 
-/// The further bytes of the number.
-fn rest_of_signed(code: &[u8], at: &mut usize, mut value: i64) -> i64 {
+/// The number with its further bytes, and what is behind it.
+fn rest_of_signed(code: &[u8], mut at: usize, mut value: i64) -> (i64, usize) {
     let mut shift = 7;
     loop {
-        let byte = code[*at];
-        *at += 1;
+        let byte = code[at];
+        at += 1;
         value |= i64::from(byte & 0x7f) << shift;
         shift += 7;
         if byte < 0x80 {
             let unused = 64_u32.saturating_sub(shift);
-            return value << unused >> unused;
+            return (value << unused >> unused, at);
         }
     }
 }
 
 impl Immediate for u32 {
-    #[inline]
+    #[inline(always)]
     fn read(code: &[u8], at: &mut usize) -> u32 {
         unsigned(code, at) as u32
     }
 
-    #[inline]
+    #[inline(always)]
     fn short(code: &[u8], at: &mut usize) -> Option<u32> {
         short_unsigned(code, at)
     }
 }
 
 impl Immediate for i32 {
-    #[inline]
+    #[inline(always)]
     fn read(code: &[u8], at: &mut usize) -> i32 {
         signed(code, at) as i32
     }
 
-    #[inline]
+    #[inline(always)]
     fn short(code: &[u8], at: &mut usize) -> Option<i32> {
         short_signed(code, at)
     }
 }
 
 impl Immediate for i64 {
-    #[inline]
+    #[inline(always)]
     fn read(code: &[u8], at: &mut usize) -> i64 {
         signed(code, at)
     }
 
-    #[inline]
+    #[inline(always)]
     fn short(code: &[u8], at: &mut usize) -> Option<i64> {
         short_signed(code, at).map(i64::from)
     }
@@ -151,7 +174,7 @@ impl Immediate for MemArg {
     }
 
     /// Behind an opcode of one byte.
-    #[inline]
+    #[inline(always)]
     fn short(code: &[u8], at: &mut usize) -> Option<MemArg> {
         /// The alignment without any bit that a feature gives a meaning.
         const ALIGN_MAX: u8 = 15;
@@ -182,7 +205,7 @@ fn natural_alignment(opcode: u8) -> u8 {
 }
 
 /// A block type of one byte, and behind it.
-#[inline]
+#[inline(always)]
 pub(super) fn short_block_type(code: &[u8], at: &mut usize) -> Option<BlockType> {
     let ty = match *code.get(*at)? {
         0x40 => BlockType::Empty,

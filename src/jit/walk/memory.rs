@@ -3,9 +3,9 @@
 use super::Walk;
 use crate::jit::abi::{Builtin, MEMORY_GUARD, Memory, MemoryStyle, Table, TrapCode};
 use crate::jit::env::{Kind, MemoryEnv};
-use crate::jit::masm::{Address, Dst, Masm, Src, is_vector};
+use crate::jit::masm::{Address, Dst, Masm, Slot, Src, is_vector};
 use crate::jit::ops::{Cond, IntOp, Load, Store, Width};
-use crate::jit::reg::Reg;
+use crate::jit::reg::{Reg, RegSet};
 use crate::jit::state::{Loc, Operand};
 use std::mem::offset_of;
 use wasmparser::{MemArg, MemArgTarget};
@@ -18,14 +18,7 @@ pub(super) struct Place {
     pub(super) address: Address,
     /// Whether a fault is what tells that it lies outside.
     guarded: bool,
-    temps: [Option<Reg>; 2],
-}
-
-impl Place {
-    /// Its temporaries, as operands to release.
-    pub(super) fn operands(&self) -> [Operand; 2] {
-        self.temps.map(|temp| Operand::new(Kind::I64, Src::Imm(0), temp))
-    }
+    pub(super) temps: [RegSet; 2],
 }
 
 impl<M: Masm> Walk<'_, M> {
@@ -37,7 +30,7 @@ impl<M: Masm> Walk<'_, M> {
 
     fn load_value(&mut self, op: Load, kind: Kind, size: u64, memarg: MemArg) {
         let Some(place) = self.place_in_memory(memarg, size) else { return self.never(kind) };
-        let dst = self.result(kind, place.operands());
+        let dst = self.result(kind, place.temps);
         self.state.m.load(op, dst, place.address);
         self.state.push_reg(kind, dst);
     }
@@ -55,14 +48,12 @@ impl<M: Masm> Walk<'_, M> {
 
     fn store_value(&mut self, op: Store, size: u64, memarg: MemArg) {
         let mut value = self.state.pop();
-        if !matches!(value.src, Src::Imm(_)) || op == Store::V128 {
+        if !matches!(value.src(), Src::Imm(_)) || op == Store::V128 {
             self.state.in_reg(&mut value);
         }
         if let Some(place) = self.place_to_store(memarg, size) {
-            self.state.m.store(op, place.address, value.src);
-            for operand in place.operands() {
-                self.state.release(operand);
-            }
+            self.state.m.store(op, place.address, value.src());
+            self.state.free_temps(place.temps);
         }
         self.state.release(value);
     }
@@ -73,12 +64,12 @@ impl<M: Masm> Walk<'_, M> {
     pub(super) fn place_in_memory(&mut self, memarg: MemArg, size: u64) -> Option<Place> {
         let mut index = self.state.pop();
         let is_near = memory_of(memarg) == 0 && memarg.offset < self.near;
-        if !is_near || matches!(index.src, Src::Imm(_)) {
+        if !is_near || matches!(index.src(), Src::Imm(_)) {
             return self.place_of_any_kind(index, memarg, size);
         }
         let reg = self.state.in_reg(&mut index);
-        let address = Address { base: M::MEMORY, index: Some(reg), offset: memarg.offset as i32, index64: false };
-        Some(Place { address, guarded: true, temps: [index.temp, None] })
+        let address = Address::indexed(M::MEMORY, reg, memarg.offset as i32);
+        Some(Place { address, guarded: true, temps: [index.temp(), RegSet::EMPTY] })
     }
 
     /// As [`Walk::place_in_memory`], for a store, of which nothing is to be seen where it traps.
@@ -97,39 +88,36 @@ impl<M: Masm> Walk<'_, M> {
             return Some(self.checked_place(index, memarg, size));
         }
         let (base, base_temp) = self.memory_base(memory_of(memarg));
-        if let Src::Imm(index) = index.src {
+        if let Src::Imm(index) = index.src() {
             return self.constant_place(base, base_temp, index + memarg.offset, size);
         }
         let mut index = index;
         let reg = self.state.in_reg(&mut index);
         if memarg.offset + size <= MEMORY_GUARD {
-            let address = Address { base, index: Some(reg), offset: memarg.offset as i32, index64: false };
-            return Some(Place { address, guarded: true, temps: [index.temp, base_temp] });
+            let address = Address::indexed(base, reg, memarg.offset as i32);
+            return Some(Place { address, guarded: true, temps: [index.temp(), base_temp] });
         }
         let sum = self.sum(index, memarg.offset);
         self.state.m.compare(Width::W64, Src::Reg(sum), Src::Imm(FOUR_GIB));
         self.state.m.trap_if(Cond::GtU, TrapCode::MemoryOutOfBounds);
-        let address = Address { base, index: Some(sum), offset: 0, index64: true };
-        Some(Place { address, guarded: true, temps: [Some(sum), base_temp] })
+        let address = Address::indexed64(base, sum);
+        Some(Place { address, guarded: true, temps: [RegSet::of(&[sum]), base_temp] })
     }
 
-    fn constant_place(&mut self, base: Reg, base_temp: Option<Reg>, at: u64, size: u64) -> Option<Place> {
+    fn constant_place(&mut self, base: Reg, base_temp: RegSet, at: u64, size: u64) -> Option<Place> {
         if at + size > FOUR_GIB {
             self.state.m.trap(TrapCode::MemoryOutOfBounds);
-            base_temp.into_iter().for_each(|reg| self.state.release_reg(reg));
+            self.state.free_temps([base_temp]);
             return None;
         }
         if let Ok(offset) = i32::try_from(at) {
-            return Some(Place {
-                address: Address { base, index: None, offset, index64: false },
-                guarded: true,
-                temps: [base_temp, None],
-            });
+            let address = Address::new(base, offset as u32);
+            return Some(Place { address, guarded: true, temps: [base_temp, RegSet::EMPTY] });
         }
         let index = self.state.alloc(false);
         self.state.m.mov(Kind::I64, Dst::Reg(index), Src::Imm(at));
-        let address = Address { base, index: Some(index), offset: 0, index64: false };
-        Some(Place { address, guarded: true, temps: [Some(index), base_temp] })
+        let address = Address::indexed(base, index, 0);
+        Some(Place { address, guarded: true, temps: [RegSet::of(&[index]), base_temp] })
     }
 
     /// `index + offset` in 64 bits, in a temporary that is not the index's own.
@@ -161,18 +149,18 @@ impl<M: Masm> Walk<'_, M> {
         self.state.m.trap_if(Cond::LtU, TrapCode::MemoryOutOfBounds);
         self.state.release_reg(left);
         self.state.m.load_field(Kind::Ref, record, Address::new(record, offset_of!(Memory, base) as u32));
-        let address = Address { base: record, index: Some(at), offset: 0, index64: true };
-        Place { address, guarded: false, temps: [Some(at), Some(record)] }
+        let address = Address::indexed64(record, at);
+        Place { address, guarded: false, temps: [RegSet::of(&[at]), RegSet::of(&[record])] }
     }
 
     /// The base of a guarded memory, which never moves: pinned for the first one.
-    fn memory_base(&mut self, memory: u32) -> (Reg, Option<Reg>) {
+    fn memory_base(&mut self, memory: u32) -> (Reg, RegSet) {
         if memory == 0 {
-            return (M::MEMORY, None);
+            return (M::MEMORY, RegSet::EMPTY);
         }
         let record = self.memory_record(memory);
         self.state.m.load_field(Kind::Ref, record, Address::new(record, offset_of!(Memory, base) as u32));
-        (record, Some(record))
+        (record, RegSet::of(&[record]))
     }
 
     /// The address of a memory's record, in a temporary.
@@ -226,8 +214,8 @@ impl<M: Masm> Walk<'_, M> {
         self.state.unalias(index);
         self.assign(index, value);
         // An unpinned local's value is best left where it is.
-        match (self.state.locals[index as usize].pin, value.temp) {
-            (None, Some(temp)) => self.state.push_reg(value.kind, temp),
+        match (self.state.locals[index as usize].pin, value.temp().first()) {
+            (None, Some(temp)) => self.state.push_reg(value.kind(), temp),
             _ => {
                 self.state.release(value);
                 self.state.push_local(index);
@@ -237,37 +225,36 @@ impl<M: Masm> Walk<'_, M> {
 
     fn assign(&mut self, index: u32, value: Operand) {
         let local = self.state.locals[index as usize];
-        let dst = local.pin.map_or(Dst::Slot(local.home), Dst::Reg);
-        self.state.m.mov(local.kind, dst, value.src);
+        let dst = local.pin.map_or(Dst::Slot(Slot::at(local.home)), Dst::Reg);
+        self.state.m.mov(local.kind, dst, value.src());
     }
 
     /// The place of a global; a temporary holds its address where it is imported.
-    fn global(&mut self, index: u32) -> (Address, Option<Reg>) {
+    fn global(&mut self, index: u32) -> (Address, RegSet) {
         let env = self.env;
         if let Some(defined) = index.checked_sub(env.imported_globals) {
-            return (Address::new(M::CONTEXT, env.layout.globals + 16 * defined), None);
+            return (Address::new(M::CONTEXT, env.layout.globals + 16 * defined), RegSet::EMPTY);
         }
         let record = self.record(env.layout.imported_globals + 8 * index);
-        (Address::new(record, 0), Some(record))
+        (Address::new(record, 0), RegSet::of(&[record]))
     }
 
     pub(super) fn global_get(&mut self, index: u32) {
         let kind = self.env.globals[index as usize].kind;
         let (place, temp) = self.global(index);
-        let operand = Operand::new(Kind::Ref, Src::Imm(0), temp);
-        let dst = self.result(kind, [operand]);
+        let dst = self.result(kind, [temp]);
         self.state.m.load_field(kind, dst, place);
         self.state.push_reg(kind, dst);
     }
 
     pub(super) fn global_set(&mut self, index: u32) {
         let mut value = self.state.pop();
-        if is_vector(value.kind) || matches!(value.src, Src::Slot(_)) {
+        if is_vector(value.kind()) || matches!(value.src(), Src::Slot(_)) {
             self.state.in_reg(&mut value);
         }
         let (place, temp) = self.global(index);
-        self.state.m.store_field(value.kind, place, value.src);
-        temp.into_iter().for_each(|reg| self.state.release_reg(reg));
+        self.state.m.store_field(value.kind(), place, value.src());
+        self.state.free_temps([temp]);
         self.state.release(value);
     }
 }

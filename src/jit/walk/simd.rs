@@ -301,21 +301,21 @@ impl<M: Masm> Walk<'_, M> {
 
     fn lanes(&mut self, shape: Shape, op: LaneOp) {
         let (mut rhs, mut lhs) = (self.state.pop(), self.state.pop());
-        if op.commutes() && !matches!(lhs.src, Src::Reg(_)) {
+        if op.commutes() && !matches!(lhs.src(), Src::Reg(_)) {
             std::mem::swap(&mut lhs, &mut rhs);
         }
-        if matches!(rhs.src, Src::Imm(0)) || !self.state.m.takes(op, shape, rhs.src) {
+        if matches!(rhs.src(), Src::Imm(0)) || !self.state.m.takes(op, shape, rhs.src()) {
             self.state.in_reg(&mut rhs);
         }
         let l = self.state.in_reg(&mut lhs);
-        let dst = self.result(Kind::V128, [lhs, rhs]);
-        self.state.m.lanes(op, shape, dst, l, rhs.src);
+        let dst = self.result(Kind::V128, [lhs.temp(), rhs.temp()]);
+        self.state.m.lanes(op, shape, dst, l, rhs.src());
         self.state.push_reg(Kind::V128, dst);
     }
 
     fn lanes_unary(&mut self, shape: Shape, op: LaneUnOp) {
         let src = self.pop_vector();
-        let dst = self.result(Kind::V128, [src]);
+        let dst = self.result(Kind::V128, [src.temp()]);
         self.state.m.lanes_unary(op, shape, dst, src.reg());
         self.state.push_reg(Kind::V128, dst);
     }
@@ -331,12 +331,12 @@ impl<M: Masm> Walk<'_, M> {
 
     fn lanes_shift(&mut self, shape: Shape, op: LaneShift) {
         let mut by = self.state.pop();
-        if !matches!(by.src, Src::Imm(_)) {
+        if !matches!(by.src(), Src::Imm(_)) {
             self.state.in_reg(&mut by);
         }
         let src = self.pop_vector();
-        let dst = self.result(Kind::V128, [src, by]);
-        self.state.m.lanes_shift(op, shape, dst, src.reg(), by.src);
+        let dst = self.result(Kind::V128, [src.temp(), by.temp()]);
+        self.state.m.lanes_shift(op, shape, dst, src.reg(), by.src());
         self.state.push_reg(Kind::V128, dst);
     }
 
@@ -349,7 +349,7 @@ impl<M: Masm> Walk<'_, M> {
 
     fn bitmask(&mut self, shape: Shape) {
         let src = self.pop_vector();
-        let dst = self.result(Kind::I32, [src]);
+        let dst = self.result(Kind::I32, [src.temp()]);
         self.state.m.bitmask(shape, dst, src.reg());
         self.state.push_reg(Kind::I32, dst);
     }
@@ -361,11 +361,11 @@ impl<M: Masm> Walk<'_, M> {
 
     fn splat(&mut self, shape: Shape) {
         let mut src = self.state.pop();
-        if let Src::Imm(bits) = src.src {
+        if let Src::Imm(bits) = src.src() {
             return self.vector_constant(shape.splat(bits));
         }
         let s = self.state.in_reg(&mut src);
-        let dst = self.result(Kind::V128, [src]);
+        let dst = self.result(Kind::V128, [src.temp()]);
         self.state.m.splat(shape, dst, s);
         self.state.push_reg(Kind::V128, dst);
     }
@@ -373,7 +373,7 @@ impl<M: Masm> Walk<'_, M> {
     fn extract_lane(&mut self, shape: Shape, sign: Sign, lane: u8) {
         self.next += 1;
         let src = self.pop_vector();
-        let dst = self.result(shape.lane(), [src]);
+        let dst = self.result(shape.lane(), [src.temp()]);
         self.state.m.extract_lane(shape, sign, lane, dst, src.reg());
         self.state.push_reg(shape.lane(), dst);
     }
@@ -383,7 +383,7 @@ impl<M: Masm> Walk<'_, M> {
         let mut src = self.state.pop();
         let s = self.state.in_reg(&mut src);
         let vector = self.pop_vector();
-        let dst = self.result(Kind::V128, [vector, src]);
+        let dst = self.result(Kind::V128, [vector.temp(), src.temp()]);
         self.state.m.replace_lane(shape, lane, dst, vector.reg(), s);
         self.state.push_reg(Kind::V128, dst);
     }
@@ -392,14 +392,14 @@ impl<M: Masm> Walk<'_, M> {
         self.next += lanes.len();
         let (rhs, lhs) = (self.pop_vector(), self.pop_vector());
         let (l, r) = (lhs.reg(), rhs.reg());
-        let dst = self.result(Kind::V128, [lhs, rhs]);
+        let dst = self.result(Kind::V128, [lhs.temp(), rhs.temp()]);
         self.state.m.shuffle(lanes, dst, l, r);
         self.state.push_reg(Kind::V128, dst);
     }
 
     fn bitselect(&mut self) {
         let (mask, no, yes) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
-        let dst = self.result(Kind::V128, [yes, no, mask]);
+        let dst = self.result(Kind::V128, [yes.temp(), no.temp(), mask.temp()]);
         self.state.m.bitselect(dst, yes.reg(), no.reg(), mask.reg());
         self.state.push_reg(Kind::V128, dst);
     }
@@ -410,7 +410,7 @@ impl<M: Masm> Walk<'_, M> {
             return self.bitselect();
         }
         let (mask, no, yes) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
-        let dst = self.result(Kind::V128, [yes, no, mask]);
+        let dst = self.result(Kind::V128, [yes.temp(), no.temp(), mask.temp()]);
         self.state.m.blend(shape, dst, yes.reg(), no.reg(), mask.reg());
         self.state.push_reg(Kind::V128, dst);
     }
@@ -419,15 +419,15 @@ impl<M: Masm> Walk<'_, M> {
     fn multiply_add(&mut self, shape: Shape, negated: bool) {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
         if !self.env.deterministic && self.state.m.fuses() {
-            let dst = self.result(Kind::V128, [addend, lhs, rhs]);
+            let dst = self.result(Kind::V128, [addend.temp(), lhs.temp(), rhs.temp()]);
             self.state.m.fused_multiply_add(shape, negated, dst, lhs.reg(), rhs.reg(), addend.reg());
             return self.state.push_reg(Kind::V128, dst);
         }
         let product = Operand::temporary(Kind::V128, self.state.alloc(true));
-        self.state.m.lanes(LaneOp::Mul, shape, product.reg(), lhs.reg(), rhs.src);
-        let dst = self.result(Kind::V128, [product, lhs, rhs, addend]);
+        self.state.m.lanes(LaneOp::Mul, shape, product.reg(), lhs.reg(), rhs.src());
+        let dst = self.result(Kind::V128, [product.temp(), lhs.temp(), rhs.temp(), addend.temp()]);
         let op = if negated { LaneOp::Sub } else { LaneOp::Add };
-        self.state.m.lanes(op, shape, dst, addend.reg(), product.src);
+        self.state.m.lanes(op, shape, dst, addend.reg(), product.src());
         self.state.push_reg(Kind::V128, dst);
     }
 
@@ -436,10 +436,10 @@ impl<M: Masm> Walk<'_, M> {
         let (addend, rhs, lhs) = (self.pop_vector(), self.pop_vector(), self.pop_vector());
         let sums = Operand::temporary(Kind::V128, self.state.alloc(true));
         let dot = if self.env.deterministic { LaneOp::Dot } else { LaneOp::RelaxedDot };
-        self.state.m.lanes(dot, I16x8, sums.reg(), lhs.reg(), rhs.src);
+        self.state.m.lanes(dot, I16x8, sums.reg(), lhs.reg(), rhs.src());
         self.state.m.lanes_unary(LaneUnOp::ExtAddPairwise(S), I32x4, sums.reg(), sums.reg());
-        let dst = self.result(Kind::V128, [sums, lhs, rhs, addend]);
-        self.state.m.lanes(LaneOp::Add, I32x4, dst, sums.reg(), addend.src);
+        let dst = self.result(Kind::V128, [sums.temp(), lhs.temp(), rhs.temp(), addend.temp()]);
+        self.state.m.lanes(LaneOp::Add, I32x4, dst, sums.reg(), addend.src());
         self.state.push_reg(Kind::V128, dst);
     }
 
@@ -463,8 +463,8 @@ impl<M: Masm> Walk<'_, M> {
             return self.never(Kind::V128);
         };
         self.next += self.memarg_len() + 1;
-        let [a, b] = place.operands();
-        let dst = self.result(Kind::V128, [vector, a, b]);
+        let [a, b] = place.temps;
+        let dst = self.result(Kind::V128, [vector.temp(), a, b]);
         self.state.m.load_lane(shape, lane, dst, vector.reg(), place.address);
         self.state.push_reg(Kind::V128, dst);
     }
@@ -473,9 +473,7 @@ impl<M: Masm> Walk<'_, M> {
         let vector = self.pop_vector();
         if let Some(place) = self.place_to_store(memarg, u64::from(shape.bits() / 8)) {
             self.state.m.store_lane(shape, lane, place.address, vector.reg());
-            for operand in place.operands() {
-                self.state.release(operand);
-            }
+            self.state.free_temps(place.temps);
         }
         self.state.release(vector);
     }

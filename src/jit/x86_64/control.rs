@@ -4,7 +4,7 @@ use super::encode::{CMP, LEA, LOAD64};
 use super::{Assembler, Cold, R11, RSP, asm, field};
 use crate::jit::abi::{Context, FuncRef, Table, TableEntry, TrapCode};
 use crate::jit::env::Kind;
-use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Src};
+use crate::jit::masm::{Address, Dst, FramePlan, Label, Masm, Slot, Src};
 use crate::jit::ops::{Cond, Width};
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
@@ -110,7 +110,7 @@ impl Assembler {
     /// Stack arguments from where a tail call left them to where a call has them.
     pub(super) fn copy_incoming(&mut self, stack: u32, plan: &FramePlan) {
         for at in (0..stack).step_by(8) {
-            self.mov(Kind::I64, Dst::Slot(at), Src::Slot(Self::incoming(plan, 0) + at));
+            self.mov(Kind::I64, Dst::Slot(Slot::at(at)), Src::Slot(Slot::at(Self::incoming(plan, 0) + at)));
         }
     }
 
@@ -147,7 +147,7 @@ impl Assembler {
         if size <= 1024 {
             self.op_mem(CMP.op(Width::W64), RSP.number(), limit);
         } else {
-            let below = Address { offset: -(size as i32), ..Address::new(RSP, 0) };
+            let below = Address::new(RSP, size.wrapping_neg());
             self.op_mem(LEA.sized(Width::W64), R11.number(), below);
             self.op_mem(CMP.op(Width::W64), R11.number(), limit);
         }

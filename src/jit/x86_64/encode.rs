@@ -7,28 +7,26 @@ use super::{Assembler, Parts, parts};
 use crate::jit::masm::Address;
 use crate::jit::ops::Width;
 
-/// An opcode with what goes before it.
+/// An opcode with what goes before it. Two words, so that it travels in registers and is a constant in each instruction's own code.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Op {
     /// Prefix, REX and opcode, from the lowest byte.
     bytes: u64,
-    len: u8,
-    /// Where REX is, in bits.
-    rex: u8,
-    /// Whether its register operand is a byte, of which some have no name without REX.
-    byte: bool,
+    /// From the lowest byte: how many these are; where REX is, in bits; and whether its register operand is a byte, of which
+    /// some have no name without REX.
+    form: u64,
 }
 
 impl Op {
     /// Of one byte or two.
     const fn new(code: u16) -> Op {
         let (code, len) = if code < 0x100 { (code, 2) } else { (code.swap_bytes(), 3) };
-        Op { bytes: REX as u64 | (code as u64) << 8, len, rex: 0, byte: false }
+        Op { bytes: REX as u64 | (code as u64) << 8, form: len }
     }
 
     /// Behind one of 0x66, 0xf3 and 0xf2.
     const fn after(self, prefix: u8) -> Op {
-        Op { bytes: self.bytes << 8 | prefix as u64, len: self.len + 1, rex: 8, ..self }
+        Op { bytes: self.bytes << 8 | prefix as u64, form: self.form + 1 | 8 << 8 }
     }
 
     const fn wide(self) -> Op {
@@ -36,13 +34,27 @@ impl Op {
     }
 
     const fn of_bytes(self) -> Op {
-        Op { byte: true, ..self }
+        Op { form: self.form | 1 << 16, ..self }
     }
 
     /// With operands of this width.
     pub(super) const fn sized(self, width: Width) -> Op {
         const W: u64 = 8;
-        Op { bytes: self.bytes | (matches!(width, Width::W64) as u64 * W) << self.rex, ..self }
+        Op { bytes: self.bytes | (matches!(width, Width::W64) as u64 * W) << self.rex(), ..self }
+    }
+}
+
+impl Op {
+    const fn len(self) -> u8 {
+        self.form as u8
+    }
+
+    const fn rex(self) -> u8 {
+        (self.form >> 8) as u8
+    }
+
+    const fn is_byte(self) -> bool {
+        self.form >> 16 != 0
     }
 }
 
@@ -140,7 +152,7 @@ impl Assembler {
 /// the registers.
 #[inline]
 fn instruction(op: Op, high: u8, operands: u64, count: usize) -> (u64, usize) {
-    let word = op.bytes | u64::from(high) << op.rex | operands << (8 * op.len);
-    let superfluous = u8::from(word as u8 == REX && !op.byte);
-    (word >> (8 * superfluous), count + usize::from(op.len - superfluous))
+    let word = op.bytes | u64::from(high) << op.rex() | operands << (8 * op.len());
+    let superfluous = u8::from(word as u8 == REX && !op.is_byte());
+    (word >> (8 * superfluous), count + usize::from(op.len() - superfluous))
 }

@@ -131,7 +131,7 @@ impl Assembler {
         match rhs {
             Src::Imm(bits) if dst != lhs => self.lea(width, dst, lhs, bits as i32),
             Src::Reg(rhs) if dst != lhs && dst != rhs => {
-                let place = Address { base: lhs, index: Some(rhs), offset: 0, index64: true };
+                let place = Address::indexed64(lhs, rhs);
                 self.op_mem(LEA.sized(width), dst.number(), place);
             }
             rhs => {
@@ -143,7 +143,7 @@ impl Assembler {
     }
 
     fn lea(&mut self, width: Width, dst: Reg, base: Reg, offset: i32) {
-        let place = Address { base, index: None, offset, index64: false };
+        let place = Address::new(base, offset as u32);
         self.op_mem(LEA.sized(width), dst.number(), place);
     }
 

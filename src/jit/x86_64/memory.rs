@@ -6,7 +6,7 @@ use super::encode::{
 };
 use super::{Assembler, RAX, X15, asm};
 use crate::jit::env::Kind;
-use crate::jit::masm::{Address, Label, Masm, Src};
+use crate::jit::masm::{Address, Label, Masm, Slot, Src};
 use crate::jit::ops::{Cond, Load, Store};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
@@ -84,16 +84,16 @@ impl Assembler {
         }
         let (from, count) = (from + 8 * looped, count - looped);
         for pair in 0..count / 2 {
-            self.store_value(Kind::V128, self.slot(from + 16 * pair), zero);
+            self.store_value(Kind::V128, self.slot(Slot::at(from + 16 * pair)), zero);
         }
         if count % 2 == 1 {
-            self.store_imm(self.slot(from + 8 * (count - 1)), 0);
+            self.store_imm(self.slot(Slot::at(from + 8 * (count - 1))), 0);
         }
     }
 
     fn zero_loop(&mut self, from: u32, count: u32) {
         let mut again = Label::default();
-        let base = self.slot(from).offset;
+        let base = self.slot(Slot::at(from)).offset();
         self.imm(RAX, u64::from(count) * 8);
         self.bind(&mut again);
         asm!(self; sub rax, 32);

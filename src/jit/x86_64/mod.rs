@@ -18,7 +18,7 @@ mod stubs;
 use super::abi::TrapCode;
 use super::buffer::Buffer;
 use super::env::{Kind, Signature};
-use super::masm::{Address, FramePlan, Label, Machine};
+use super::masm::{Address, FramePlan, Label, Machine, Slot};
 use super::ops::Width;
 use super::reg::{Reg, RegSet};
 use super::target::{Backend, Relocation};
@@ -178,8 +178,8 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     /// A place in the frame.
-    const fn slot(&self, offset: u32) -> Address {
-        Address { base: RSP, index: None, offset: offset as i32 - self.red_zone, index64: false }
+    const fn slot(&self, place: Slot) -> Address {
+        Address::new(RSP, place.offset()).plus(-self.red_zone)
     }
 }
 
@@ -267,7 +267,7 @@ struct Parts {
 }
 
 fn parts(address: Address) -> Parts {
-    Parts { base: address.base.number(), index: address.index.map_or(4, Reg::number), offset: address.offset }
+    Parts { base: address.base().number(), index: address.index().map_or(4, Reg::number), offset: address.offset() }
 }
 
 /// A place in the instance's record.

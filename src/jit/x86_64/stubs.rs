@@ -5,7 +5,7 @@ use crate::jit::abi::{Activation, Context, FuncRef};
 use crate::jit::arrays::{copy_values, first_result, gather_params, spread_params, value};
 use crate::jit::convention::Places;
 use crate::jit::env::{Kind, Signature};
-use crate::jit::masm::{Address, Dst, Machine, Masm, Src};
+use crate::jit::masm::{Address, Dst, Machine, Masm, Slot, Src};
 use crate::jit::reg::Reg;
 use dynasmrt::DynasmApi;
 use std::mem::offset_of;
@@ -56,7 +56,7 @@ pub(super) fn adapter(m: &mut Assembler, signature: &Signature, area: u32) -> u3
     let area = stack.max(area).next_multiple_of(16) + 8;
     asm!(m; push r14; push r15; sub rsp, area as i32);
     for at in (0..stack).step_by(8) {
-        m.mov(Kind::I64, Dst::Slot(at), Src::Slot(area + 24 + at));
+        m.mov(Kind::I64, Dst::Slot(Slot::at(at)), Src::Slot(Slot::at(area + 24 + at)));
     }
     let limit = offset_of!(Context, stack_limit) as i32;
     asm!(m; mov r15, [rdi + offset_of!(FuncRef, context) as i32]; mov r11, [rsi + limit]; mov [r15 + limit], r11);

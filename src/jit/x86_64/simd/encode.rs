@@ -253,7 +253,7 @@ impl Assembler {
             Ok(_) => 0x40,
             Err(_) => 0x80,
         };
-        if address.index.is_some() || base & 7 == SIB {
+        if address.index().is_some() || base & 7 == SIB {
             self.buf.extend(&[mode | reg | SIB, (index & 7) << 3 | (base & 7)]);
         } else {
             self.buf.push(mode | reg | (base & 7));
