@@ -26,7 +26,7 @@ impl Op {
 
     /// Behind one of 0x66, 0xf3 and 0xf2.
     const fn after(self, prefix: u8) -> Op {
-        Op { bytes: self.bytes << 8 | prefix as u64, form: self.form + 1 | 8 << 8 }
+        Op { bytes: self.bytes << 8 | prefix as u64, form: (self.form + 1) | (8 << 8) }
     }
 
     const fn wide(self) -> Op {
