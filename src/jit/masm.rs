@@ -30,7 +30,7 @@ impl Slot {
 ///
 /// Whichever it is, it is one word, and so the whole is two that travel in registers. Words of different sizes would be written to
 /// memory in pieces and read back as one, for which a processor has to wait until the pieces have left its store buffer: at each
-/// operator several times, that was a fifth of the time that compiling took.
+/// operator several times, that was an eighth of the time that compiling took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Src {
     Reg(Reg),
