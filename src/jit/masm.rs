@@ -343,3 +343,21 @@ pub(crate) trait Masm: Machine {
     /// type must be the one whose id the instance holds at `signature`.
     fn call_indirect(&mut self, table: u32, signature: u32, result: Option<Kind>);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_give_back_what_was_packed() {
+        let (base, index) = (Reg::general(31), Reg::general(0));
+        let parts = |place: Address| (place.base(), place.index(), place.offset(), place.index64());
+        for offset in [0, 1, -1, i32::MAX, i32::MIN] {
+            assert_eq!(parts(Address::new(base, offset as u32)), (base, None, offset, false));
+            assert_eq!(parts(Address::indexed(base, index, offset)), (base, Some(index), offset, false));
+        }
+        assert_eq!(parts(Address::indexed64(base, index)), (base, Some(index), 0, true));
+        assert_eq!(parts(Address::indexed64(base, index).plus(-16).plus(32)), (base, Some(index), 16, true));
+        assert_eq!(parts(Address::new(base, 8).plus(-9)), (base, None, -1, false));
+    }
+}

@@ -5,7 +5,7 @@
 //! that they do not preserve cost a store and a load at each call while the local is pinned there.
 
 use super::env::Kind;
-use super::masm::{FramePlan, Machine, is_vector};
+use super::masm::{FramePlan, Machine, Slot, is_vector};
 use super::reg::{Reg, RegSet};
 use super::scan::Stats;
 use super::state::Operand;
@@ -16,7 +16,7 @@ pub(crate) struct Local {
     pub(crate) kind: Kind,
     pub(crate) pin: Option<Reg>,
     /// Its place in the frame: where it lives, or where calls find it stored if its pin does not survive them.
-    pub(crate) home: u32,
+    pub(crate) home: Slot,
     /// Its present value, from the first instruction on: what getting it pushes.
     pub(crate) value: Operand,
     /// How many entries of the value stack stand for its present value.
@@ -74,8 +74,9 @@ fn lay_out(locals: &mut [Local], stats: &Stats, saved: RegSet) -> u32 {
         for (local, _) in locals.iter_mut().zip(&stats.locals).filter(|(_, uses)| uses.zero == zero) {
             if local.pin.is_none_or(|reg| stats.calls > 0 && !saved.contains(reg)) {
                 let size = if local.kind == Kind::V128 { 16 } else { 8 };
-                local.home = end.next_multiple_of(size);
-                end = local.home + size;
+                let home = end.next_multiple_of(size);
+                local.home = Slot::at(home);
+                end = home + size;
             }
         }
     }

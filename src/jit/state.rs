@@ -63,16 +63,19 @@ impl Operand {
 
     #[inline]
     const fn new(kind: Kind, src: Src, is_temp: bool) -> Operand {
+        Operand::pack(kind, src, is_temp, NO_LOCAL)
+    }
+
+    #[inline]
+    const fn pack(kind: Kind, src: Src, is_temp: bool, local: u32) -> Operand {
         let (which, word) = src.parts();
-        let head =
-            which | (kind as u64) << Self::KIND | (is_temp as u64) << Self::TEMP | (NO_LOCAL as u64) << Self::LOCAL;
+        let head = which | (kind as u64) << Self::KIND | (is_temp as u64) << Self::TEMP | (local as u64) << Self::LOCAL;
         Operand { head, word }
     }
 
     /// The present value of a local that lives in `src`.
     pub(crate) const fn of_local(kind: Kind, local: u32, src: Src) -> Operand {
-        let (which, word) = src.parts();
-        Operand { head: which | (kind as u64) << Self::KIND | (local as u64) << Self::LOCAL, word }
+        Operand::pack(kind, src, false, local)
     }
 
     #[inline]
@@ -82,6 +85,7 @@ impl Operand {
 
     #[inline]
     pub(crate) const fn kind(self) -> Kind {
+        // As many as the mask lets through, so that there is no bound to check.
         const KINDS: [Kind; 8] =
             [Kind::I32, Kind::I64, Kind::F32, Kind::F64, Kind::V128, Kind::Ref, Kind::Ref, Kind::Ref];
         KINDS[(self.head >> Self::KIND) as usize & (KINDS.len() - 1)]
@@ -169,7 +173,7 @@ impl<M: Masm> State<M> {
         self.flags = None;
         (self.settled, self.temps_from, self.marked) = (0, 0, 0);
         for (index, local) in (0..).zip(&mut self.locals) {
-            let src = local.pin.map_or(Src::Slot(Slot::at(local.home)), Src::Reg);
+            let src = local.pin.map_or(Src::Slot(local.home), Src::Reg);
             local.value = Operand::of_local(local.kind, index, src);
         }
     }
@@ -471,6 +475,32 @@ impl<M: Masm> State<M> {
         assert_eq!(self.free, self.temps.minus(busy), "free registers");
         for (local, &count) in self.locals.iter().zip(&aliases) {
             assert_eq!(local.aliases, count, "aliases");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_give_back_what_was_packed() {
+        let (general, vector) = (Reg::general(15), Reg::vector(13));
+        let sources = [Src::Reg(general), Src::Reg(vector), Src::Slot(Slot::at(u32::MAX)), Src::Imm(u64::MAX)];
+        for kind in [Kind::I32, Kind::I64, Kind::F32, Kind::F64, Kind::V128, Kind::Ref] {
+            for src in sources {
+                for operand in [Operand::at(kind, src), Operand::at(Kind::I32, src).of_kind(kind)] {
+                    assert_eq!((operand.kind(), operand.src(), operand.local()), (kind, src, NO_LOCAL));
+                    assert!(operand.temp().is_empty());
+                }
+                let operand = Operand::of_local(kind, 49_999, src);
+                assert_eq!((operand.kind(), operand.src(), operand.local()), (kind, src, 49_999));
+                assert!(operand.temp().is_empty());
+            }
+            for reg in [general, vector] {
+                let operand = Operand::temporary(kind, reg);
+                assert_eq!((operand.kind(), operand.reg(), operand.temp()), (kind, reg, RegSet::of(&[reg])));
+            }
         }
     }
 }

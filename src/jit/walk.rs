@@ -200,7 +200,7 @@ impl<'a, M: Masm> Walk<'a, M> {
         let locals = &mut self.state.locals;
         locals.clear();
         let nowhere = |kind| Operand::at(kind, Src::Imm(0));
-        let local = |kind| Local { kind, pin: None, home: 0, value: nowhere(kind), aliases: 0 };
+        let local = |kind| Local { kind, pin: None, home: Slot::at(0), value: nowhere(kind), aliases: 0 };
         locals.extend(params.iter().map(|&kind| local(kind)));
         for declared in body.get_locals_reader()? {
             let (count, ty) = declared?;
@@ -243,7 +243,7 @@ impl<'a, M: Masm> Walk<'a, M> {
                 Place::Stack(offset) => Src::Slot(Slot::at(M::incoming(&self.plan, 0) + offset)),
             };
             match (self.state.locals[i].pin, src) {
-                (None, src) => self.state.m.mov(kind, Dst::Slot(Slot::at(self.state.locals[i].home)), src),
+                (None, src) => self.state.m.mov(kind, Dst::Slot(self.state.locals[i].home), src),
                 (Some(pin), Src::Reg(_)) => self.moves.add(kind, pin, src),
                 (Some(pin), src) => from_stack.add(kind, pin, src),
             }
@@ -259,8 +259,9 @@ impl<'a, M: Masm> Walk<'a, M> {
             if let Some(pin) = local.pin {
                 self.state.m.mov(local.kind, Dst::Reg(pin), Src::Imm(0));
             } else {
-                first = first.min(local.home);
-                last = local.home + if local.kind == Kind::V128 { 16 } else { 8 };
+                let home = local.home.offset();
+                first = first.min(home);
+                last = home + if local.kind == Kind::V128 { 16 } else { 8 };
             }
         }
         if first < last {

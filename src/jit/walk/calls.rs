@@ -125,15 +125,15 @@ impl<'a, M: Masm> Walk<'a, M> {
     /// Saves what a call destroys: temporaries below the `arguments`, and pins.
     fn before_call(&mut self, arguments: usize) {
         self.state.settle_temps(self.state.stack.len() - arguments);
-        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Slot(Slot::at(home)), Src::Reg(pin)));
+        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Slot(home), Src::Reg(pin)));
     }
 
     fn after_call(&mut self) {
         self.state.free_all();
-        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(Slot::at(home))));
+        self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(home)));
     }
 
-    pub(super) fn each_unsaved(&mut self, mut act: impl FnMut(&mut M, Kind, Reg, u32)) {
+    pub(super) fn each_unsaved(&mut self, mut act: impl FnMut(&mut M, Kind, Reg, Slot)) {
         for &index in &self.pins.unsaved {
             let local = self.state.locals[index as usize];
             if let Some(pin) = local.pin {

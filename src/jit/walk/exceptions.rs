@@ -3,7 +3,7 @@
 use super::Walk;
 use crate::jit::abi::Builtin;
 use crate::jit::env::Kind;
-use crate::jit::masm::{Address, Dst, Label, Masm, Slot, Src};
+use crate::jit::masm::{Address, Dst, Label, Masm, Src};
 use crate::jit::unwind::{Clause, Handler};
 use wasmparser::{BlockType, Catch, TryTable};
 
@@ -88,7 +88,7 @@ impl<'a, M: Masm> Walk<'a, M> {
             let mut pad = self.pads[at];
             self.state.m.bind(&mut Label::default());
             self.unwind.clauses[pad.clause as usize].landing = self.state.m.position();
-            self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(Slot::at(home))));
+            self.each_unsaved(|m, kind, pin, home| m.mov(kind, Dst::Reg(pin), Src::Slot(home)));
             self.receive_values(&pad);
             self.state.m.jump(&mut pad.target);
         }

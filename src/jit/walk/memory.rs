@@ -3,7 +3,7 @@
 use super::Walk;
 use crate::jit::abi::{Builtin, MEMORY_GUARD, Memory, MemoryStyle, Table, TrapCode};
 use crate::jit::env::{Kind, MemoryEnv};
-use crate::jit::masm::{Address, Dst, Masm, Slot, Src, is_vector};
+use crate::jit::masm::{Address, Dst, Masm, Src, is_vector};
 use crate::jit::ops::{Cond, IntOp, Load, Store, Width};
 use crate::jit::reg::{Reg, RegSet};
 use crate::jit::state::{Loc, Operand};
@@ -225,7 +225,7 @@ impl<M: Masm> Walk<'_, M> {
 
     fn assign(&mut self, index: u32, value: Operand) {
         let local = self.state.locals[index as usize];
-        let dst = local.pin.map_or(Dst::Slot(Slot::at(local.home)), Dst::Reg);
+        let dst = local.pin.map_or(Dst::Slot(local.home), Dst::Reg);
         self.state.m.mov(local.kind, dst, value.src());
     }
 
